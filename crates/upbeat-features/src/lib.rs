@@ -1,0 +1,3 @@
+//! Streaming audio features.
+
+#![forbid(unsafe_code)]

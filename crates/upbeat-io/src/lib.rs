@@ -1,0 +1,3 @@
+//! Audio sources.
+
+#![forbid(unsafe_code)]

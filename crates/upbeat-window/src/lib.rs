@@ -1,0 +1,3 @@
+//! Sample queue, framer, sliding windows, window functions and overlap-add.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Real-time audio analysis.
+
+#![forbid(unsafe_code)]
