@@ -2,6 +2,7 @@
 //!
 //! What stands between a stream of samples and the analysis of it, for live audio:
 //!
+//! - [`sample_queue`] carries samples from the audio thread to the analysis thread without a lock.
 //! - [`Framer`] cuts blocks of any size into frames.
 //! - [`WindowFunction`] tapers them, with the values of `scipy.signal.get_window`.
 
@@ -9,6 +10,8 @@
 
 mod framer;
 mod function;
+mod queue;
 
 pub use framer::Framer;
 pub use function::{Symmetry, WindowFunction};
+pub use queue::{QueueConfig, QueueMonitor, QueueReader, QueueStats, QueueWriter, sample_queue};
