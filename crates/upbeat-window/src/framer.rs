@@ -1,4 +1,6 @@
-use upbeat_core::{Continuity, FrameSpec, SampleIndex, Stage, sanitize};
+use upbeat_core::{Continuity, FrameSpec, SampleIndex, Stage};
+
+use crate::clean::{copy_clean, count_bad};
 
 /// Cuts a stream of samples into frames: blocks of any size in, frames of `frame_length` samples every
 /// `hop_length` samples out.
@@ -7,7 +9,7 @@ use upbeat_core::{Continuity, FrameSpec, SampleIndex, Stage, sanitize};
 /// and refers to its first sample (librosa's `center=False`); it comes as soon as its last sample has
 /// come, and the first one not before: nothing is padded. Where the hop is longer than the frame, the
 /// samples between frames are passed over. After a gap, framing starts anew at the sample after it.
-/// Samples that cannot be sound count as 0 (see [`sanitize`]).
+/// Samples that cannot be sound count as 0 (see [`sanitize`](upbeat_core::sanitize())).
 ///
 /// Latency: `frame_length − 1` samples.
 ///
@@ -79,7 +81,7 @@ impl Framer {
     fn pass_over<'a>(&mut self, samples: &'a [f32]) -> &'a [f32] {
         let (skipped, rest) = samples.split_at(self.skip.min(samples.len()));
         self.skip -= skipped.len();
-        self.sanitized += skipped.iter().filter(|x| sanitize(**x).is_none()).count() as u64;
+        self.sanitized += count_bad(skipped);
         rest
     }
 
@@ -92,7 +94,7 @@ impl Framer {
         let room = &mut self.buffer[self.end..];
         let (taken, rest) = samples.split_at(room.len().min(samples.len()));
         self.end += taken.len();
-        self.sanitized += copy_sanitized(taken, &mut room[..taken.len()]);
+        self.sanitized += copy_clean(taken, &mut room[..taken.len()]);
         rest
     }
 }
@@ -133,20 +135,6 @@ impl Stage for Framer {
     fn latency(&self) -> u64 {
         self.spec.frame_length() as u64 - 1
     }
-}
-
-/// Copies `from` to `to` of the same length, with 0 for samples that cannot be sound; returns how many
-/// those were.
-///
-/// One pass without branches, which compiles to vector code.
-fn copy_sanitized(from: &[f32], to: &mut [f32]) -> u64 {
-    let mut bad = 0_u32; // blocks are bounded by the buffer, below 2³² samples
-    for (to, from) in to.iter_mut().zip(from) {
-        let sound = sanitize(*from);
-        *to = sound.unwrap_or(0.0);
-        bad += u32::from(sound.is_none());
-    }
-    u64::from(bad)
 }
 
 /// Short frames share one move of samples to the front among this many.

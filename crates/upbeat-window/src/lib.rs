@@ -5,13 +5,23 @@
 //! - [`sample_queue`] carries samples from the audio thread to the analysis thread without a lock.
 //! - [`Framer`] cuts blocks of any size into frames.
 //! - [`WindowFunction`] tapers them, with the values of `scipy.signal.get_window`.
+//! - [`OverlapAdd`] puts frames together again.
+//! - [`SlidingWindow`] keeps the newest seconds, any stretch of them as one slice.
+//! - [`SlidingStatistic`] follows the mean, RMS, minimum, maximum or median, without drift.
 
 #![forbid(unsafe_code)]
 
+mod clean;
 mod framer;
 mod function;
+mod overlap;
 mod queue;
+mod sliding;
+mod statistic;
 
 pub use framer::Framer;
 pub use function::{Symmetry, WindowFunction};
+pub use overlap::{OverlapAdd, OverlapAddConfig, check_cola, check_nola};
 pub use queue::{QueueConfig, QueueMonitor, QueueReader, QueueStats, QueueWriter, sample_queue};
+pub use sliding::{SlidingWindow, SlidingWindowConfig};
+pub use statistic::{SlidingStatistic, Statistic};

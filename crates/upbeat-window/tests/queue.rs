@@ -279,7 +279,7 @@ fn a_gap_is_seen_with_the_sample_behind_it_whatever_the_timing() {
     });
     let mut next = 0;
     while !(reader.is_abandoned() && reader.available() == 0) {
-        let read = reader.read_available(|at, piece| {
+        let read = reader.read(8, |at, piece| {
             assert_eq!(indices(at, piece, 1), next..next + 1);
             next += 2;
         });
