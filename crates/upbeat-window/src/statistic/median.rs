@@ -145,3 +145,19 @@ struct Half {
     length: usize,
     largest_on_top: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_has_one_sign_only() {
+        let mut median = Median::new(3);
+        for samples in [[-0.0, 0.0, -0.0], [0.0, -0.0, 0.0], [-0.0, -0.0, -0.0]] {
+            for sample in samples {
+                median.push(sample);
+                assert_eq!(median.value().to_bits(), 0);
+            }
+        }
+    }
+}
