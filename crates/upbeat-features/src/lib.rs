@@ -38,4 +38,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chroma;
+pub mod cqt;
 pub mod stft;
+pub mod tonnetz;

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
 use upbeat_core::{ConfigError, SampleIndex, Stage, sanitize};
+use upbeat_fft::{Complex, RealToComplex};
 use upbeat_window::{Symmetry, WindowFunction};
 
 /// Settings of [`Stft`].
@@ -76,7 +75,7 @@ impl Stft {
         ConfigError::require(win_length >= 1, "win_length", "at least 1", win_length)?;
         ConfigError::require(win_length <= n_fft, "win_length", "at most n_fft", win_length)?;
         let window = window.table(win_length, Symmetry::Periodic)?;
-        let plan = RealFftPlanner::new().plan_fft_forward(n_fft);
+        let plan = upbeat_fft::plan_forward(n_fft);
         Ok(Self {
             frame: vec![0.0; n_fft].into(),
             scratch: plan.make_scratch_vec().into(),

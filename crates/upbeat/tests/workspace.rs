@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The levels of the house: a crate depends on lower levels only, never sideways or up.
 const LEVELS: &[(&str, u8)] = &[
     ("upbeat-core", 0),
+    ("upbeat-fft", 1),
     ("upbeat-window", 1),
     ("upbeat-nn", 1),
     ("upbeat-adapt", 1),
