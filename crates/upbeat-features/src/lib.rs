@@ -40,5 +40,8 @@
 
 pub mod chroma;
 pub mod cqt;
+pub mod level;
+mod math;
+pub mod spectral;
 pub mod stft;
 pub mod tonnetz;

@@ -33,7 +33,7 @@ pub fn plan_inverse(length: usize) -> Arc<dyn ComplexToReal<f32>> {
     RealFftPlanner::new().plan_fft_inverse(length)
 }
 
-/// [`plan_forward`] in double precision, for tables computed once.
+/// [`plan_forward`] in double precision.
 #[must_use]
 pub fn plan_forward_f64(length: usize) -> Arc<dyn RealToComplex<f64>> {
     RealFftPlanner::new().plan_fft_forward(length)
