@@ -38,10 +38,15 @@
 
 #![forbid(unsafe_code)]
 
+mod math;
+
 pub mod chroma;
 pub mod cqt;
+pub mod delta;
 pub mod level;
-mod math;
+pub mod mel;
+pub mod mfcc;
+pub mod pcen;
 pub mod spectral;
 pub mod stft;
 pub mod tonnetz;
