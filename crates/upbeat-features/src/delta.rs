@@ -1,96 +1,95 @@
-//! Delta features: how features change over time.
+//! Delta features: how fast other features change.
+
+use std::sync::Arc;
 
 use upbeat_core::{ConfigError, Continuity, FrameSpec, SampleIndex, Stage};
 
 /// Settings of [`Delta`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DeltaConfig {
-    /// How the frames follow one another.
+    /// How the frames behind the features were cut.
     pub frames: FrameSpec,
-    /// Values in each frame, at least 1.
+    /// Values in each row of features, from 1 to 65536.
     pub n_values: usize,
-    /// Frames that the polynomial is fitted to, odd, from 3 to 255. Default: 9.
+    /// Rows that a polynomial is fitted to: odd, from 3 to 255. Default: 9.
     pub width: usize,
-    /// Which derivative. Default: the first.
-    pub order: DeltaOrder,
-}
-
-/// Which derivative a [`Delta`] takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeltaOrder {
-    /// Velocity: the slope of a straight line through the frames.
-    First,
-    /// Acceleration: twice the curvature of a parabola through the frames.
-    Second,
+    /// Which derivative to emit, which is also the polynomial's degree: from 1 to 4, below `width`.
+    /// Default: 1.
+    pub order: usize,
 }
 
 impl DeltaConfig {
-    /// librosa's settings, for frames of `n_values` values.
+    /// librosa's settings, for rows of `n_values` features of frames cut like this.
     #[must_use]
     pub const fn new(frames: FrameSpec, n_values: usize) -> Self {
-        Self { frames, n_values, width: 9, order: DeltaOrder::First }
+        Self { frames, n_values, width: 9, order: 1 }
     }
 }
 
-/// The derivative of each value over time, per frame, by a least-squares fit over `width` frames.
+/// The derivative of each feature over time, per frame, of a polynomial fitted to `width` rows.
 ///
-/// First order: `d[t] = Σ_i i · x[t + i] / Σ_i i²`; second order, with `q[i] = i² − mean(i²)`:
-/// `d[t] = 2 Σ_i q[i] · x[t + i] / Σ_i q[i]²`, both over `i` from `−width/2` to `width/2`. That is the
-/// Savitzky–Golay filter of `librosa.feature.delta(order=…)`. It needs frames on both sides: the value for
-/// a frame comes `width / 2` (rounded down) frames later, which is the latency, and the first and last
-/// such frames of a stream get none (librosa extrapolates the polynomial there).
+/// For order 1, `Δ[t] = Σ_k k · x[t + k] / Σ_k k²` with `k` from `−width / 2` to `width / 2`; in general
+/// the derivative at the middle of the polynomial of degree `order` that fits best (least squares):
+/// `librosa.feature.delta`, after Savitzky and Golay, "Smoothing and differentiation of data by
+/// simplified least squares procedures", Anal. Chem. 1964.
 ///
-/// # Examples
+/// A value refers to the row in the middle and comes `width / 2` hops after it. For the first and last
+/// `width / 2` rows of a stream, and those about a gap, nothing is emitted: librosa extrapolates there
+/// (`mode="interp"`); everywhere else the values are its.
+///
+/// Latency: `width / 2` hops (rounded down).
 ///
 /// ```
 /// use upbeat_core::{FrameSpec, SampleIndex, SampleRate, Stage};
 /// use upbeat_features::delta::{Delta, DeltaConfig};
 ///
-/// let frames = FrameSpec::new(1024, 256, SampleRate::new(16_000)?)?;
+/// let frames = FrameSpec::new(2048, 512, SampleRate::new(44_100)?)?;
 /// let mut config = DeltaConfig::new(frames, 1);
 /// config.width = 3;
 /// let mut delta = Delta::new(&config)?;
 /// let mut seen = Vec::new();
-/// for (t, value) in [(0, 1.0), (1, 3.0), (2, 7.0), (3, 7.0)] {
-///     delta.process(SampleIndex(256 * t), &[value], |at, slope| seen.push((at.0, slope[0])));
+/// for (at, value) in [(0, 1.0), (512, 2.0), (1024, 5.0), (1536, 5.0)] {
+///     delta.process(SampleIndex(at), &[value], |at, change| seen.push((at.0, change[0])));
 /// }
-/// assert_eq!(seen, [(256, 3.0), (512, 2.0)]);
-/// assert_eq!(delta.latency(), 256);
+/// assert_eq!(seen, [(512, 2.0), (1024, 1.5)]);
 /// # Ok::<(), upbeat_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Delta {
     frames: FrameSpec,
     n_values: usize,
-    weights: Box<[f32]>,
-    /// The last `width` frames, a ring of rows.
+    /// The weight of each row, the oldest first.
+    weights: Arc<[f32]>,
+    /// The last `width` rows, a ring.
     history: Box<[f32]>,
-    /// How many frames came since the start or a gap.
-    seen: u64,
-    slope: Box<[f32]>,
+    /// How many rows there were since the stream began, or since the last gap.
+    heard: usize,
+    changes: Box<[f32]>,
     continuity: Continuity,
 }
 
 impl Delta {
-    /// Computes the weights and allocates the history.
+    /// Allocates all that will ever be needed.
     ///
     /// # Errors
     ///
-    /// If a setting is out of its range.
+    /// If a setting is outside its range.
     pub fn new(config: &DeltaConfig) -> Result<Self, ConfigError> {
         let DeltaConfig { frames, n_values, width, order } = *config;
-        let values = 1..=1 << 16;
-        ConfigError::require(values.contains(&n_values), "n_values", "from 1 to 65536", n_values)?;
-        let odd = (3..=255).contains(&width) && width % 2 == 1;
-        ConfigError::require(odd, "width", "odd, from 3 to 255", width)?;
+        let holds = (1..=1 << 16).contains(&n_values);
+        ConfigError::require(holds, "n_values", "from 1 to 65536", n_values)?;
+        let holds = (3..=255).contains(&width) && width % 2 == 1;
+        ConfigError::require(holds, "width", "odd, from 3 to 255", width)?;
+        let holds = (1..=4).contains(&order) && order < width;
+        ConfigError::require(holds, "order", "from 1 to 4, below width", order)?;
         Ok(Self {
             frames,
             n_values,
-            weights: weights(width, order),
-            history: vec![0.0; width * n_values].into(),
-            seen: 0,
-            slope: vec![0.0; n_values].into(),
+            weights: weights(width, order).into_iter().map(|weight| weight as f32).collect(),
+            history: vec![0.0; n_values * width].into(),
+            heard: 0,
+            changes: vec![0.0; n_values].into(),
             continuity: Continuity::default(),
         })
     }
@@ -102,37 +101,33 @@ impl Stage for Delta {
 
     /// # Panics
     ///
-    /// If there are not `n_values` values.
-    fn process(
-        &mut self,
-        at: SampleIndex,
-        values: &[f32],
-        mut emit: impl FnMut(SampleIndex, &[f32]),
-    ) {
-        assert_eq!(values.len(), self.n_values, "a frame holds n_values values");
+    /// If the row does not hold `n_values` values.
+    fn process(&mut self, at: SampleIndex, row: &[f32], mut emit: impl FnMut(SampleIndex, &[f32])) {
+        assert_eq!(row.len(), self.n_values, "a row holds n_values values");
         if self.continuity.advance(at, self.frames.hop_length() as u64).is_some() {
-            self.seen = 0;
+            self.heard = 0;
         }
         let width = self.weights.len();
-        let newest = (self.seen % width as u64) as usize;
-        self.history[newest * self.n_values..][..self.n_values].copy_from_slice(values);
-        self.seen += 1;
-        if self.seen < width as u64 {
+        let slot = self.heard % width;
+        self.history[slot * self.n_values..][..self.n_values].copy_from_slice(row);
+        self.heard += 1;
+        if self.heard < width {
             return;
         }
-        self.slope.fill(0.0);
-        for (i, weight) in self.weights.iter().enumerate() {
-            let row = (newest + 1 + i) % width;
-            let row = &self.history[row * self.n_values..][..self.n_values];
-            for (slope, value) in self.slope.iter_mut().zip(row) {
-                *slope += weight * value;
+        self.changes.fill(0.0);
+        // The oldest row lies after the newest one.
+        let (newer, older) = self.history.split_at((slot + 1) * self.n_values);
+        let rows = older.chunks_exact(self.n_values).chain(newer.chunks_exact(self.n_values));
+        for (row, weight) in rows.zip(&*self.weights) {
+            for (change, x) in self.changes.iter_mut().zip(row) {
+                *change += weight * x;
             }
         }
-        emit(SampleIndex(at.0.wrapping_sub(self.latency())), &self.slope);
+        emit(SampleIndex(at.0 - self.latency()), &self.changes);
     }
 
     fn reset(&mut self) {
-        self.seen = 0;
+        self.heard = 0;
         self.continuity = Continuity::default();
     }
 
@@ -141,22 +136,26 @@ impl Stage for Delta {
     }
 }
 
-/// The weight of each frame, oldest first.
-fn weights(width: usize, order: DeltaOrder) -> Box<[f32]> {
-    let places = (0..width).map(|i| i as f64 - (width / 2) as f64);
-    let shape: Vec<f64> = match order {
-        DeltaOrder::First => places.collect(),
-        DeltaOrder::Second => {
-            let mean = places.clone().map(|i| i * i).sum::<f64>() / width as f64;
-            places.map(|i| i * i - mean).collect()
-        }
-    };
-    let factor = match order {
-        DeltaOrder::First => 1.0,
-        DeltaOrder::Second => 2.0,
-    };
-    let norm: f64 = shape.iter().map(|w| w * w).sum();
-    shape.iter().map(|w| (factor * w / norm) as f32).collect()
+/// The weights whose sum with `width` values is the derivative in the middle.
+///
+/// With the monic orthogonal polynomials `q` over the positions, the fit's leading coefficient is
+/// `⟨q, x⟩ / ⟨q, q⟩`, and its derivative of that order `order!` times it.
+fn weights(width: usize, order: usize) -> Vec<f64> {
+    let half = (width / 2) as f64;
+    let positions: Vec<f64> = (0..width).map(|i| i as f64 - half).collect();
+    let square = |q: &[f64]| q.iter().map(|q| q * q).sum::<f64>();
+    // q[j + 1] = x q[j] − (⟨q[j], q[j]⟩ / ⟨q[j − 1], q[j − 1]⟩) q[j − 1]; even and odd ones alternate.
+    let mut before = vec![0.0; width];
+    let mut q = vec![1.0; width];
+    let mut factorial = 1.0;
+    for j in 0..order {
+        let ratio = if j == 0 { 0.0 } else { square(&q) / square(&before) };
+        let next = (0..width).map(|i| positions[i] * q[i] - ratio * before[i]).collect();
+        before = std::mem::replace(&mut q, next);
+        factorial *= (j + 1) as f64;
+    }
+    let norm = factorial / square(&q);
+    q.into_iter().map(|q| q * norm).collect()
 }
 
 #[cfg(test)]
@@ -168,55 +167,51 @@ mod tests {
     use upbeat_testkit::{signal, streamed};
     use upbeat_window::Framer;
 
-    fn config(width: usize, order: DeltaOrder) -> DeltaConfig {
-        let frames = FrameSpec::new(4, 2, SampleRate::new(8000).unwrap()).unwrap();
-        let mut config = DeltaConfig::new(frames, 4);
-        (config.width, config.order) = (width, order);
-        config
+    fn frames(hop: usize) -> FrameSpec {
+        FrameSpec::new(3, hop, SampleRate::new(16_000).unwrap()).unwrap()
     }
 
     #[test]
-    fn a_parabola_has_the_derivatives_of_a_parabola() {
-        for (order, derivative) in
-            [(DeltaOrder::First, [3.0, 5.0]), (DeltaOrder::Second, [2.0, 2.0])]
-        {
-            let mut delta = Delta::new(&config(9, order)).unwrap();
-            let mut seen = Vec::new();
-            for t in 0..10_u16 {
-                let x = f32::from(t) - 3.0; // t² − 6t + 9: slope 2t − 6, which is 2 at frame 4
-                delta.process(SampleIndex(u64::from(t) * 2), &[x * x + x; 4], |at, d| {
-                    seen.push((at.0, d[0]));
-                });
-            }
-            assert_eq!(seen.len(), 2);
-            for (n, ((at, found), expected)) in seen.iter().zip(derivative).enumerate() {
-                assert_eq!(*at, 8 + 2 * n as u64);
-                assert!((found - expected).abs() < 1e-4, "{order:?} {found} {expected}");
-            }
-        }
-    }
-
-    #[test]
-    fn settings_out_of_range_are_named() {
-        for width in [0, 1, 8, 257] {
-            let error = Delta::new(&config(width, DeltaOrder::First)).unwrap_err();
-            assert_eq!(error.parameter(), "width");
-        }
-        let mut none = config(9, DeltaOrder::First);
-        none.n_values = 0;
-        assert_eq!(Delta::new(&none).unwrap_err().parameter(), "n_values");
+    fn absurd_settings_are_refused_by_name() {
+        let refused = |change: fn(&mut DeltaConfig)| {
+            let mut config = DeltaConfig::new(frames(1), 2);
+            change(&mut config);
+            Delta::new(&config).unwrap_err().parameter()
+        };
+        assert_eq!(refused(|c| c.n_values = 0), "n_values");
+        assert_eq!(refused(|c| c.n_values = usize::MAX), "n_values");
+        assert_eq!(refused(|c| c.width = 4), "width");
+        assert_eq!(refused(|c| c.width = usize::MAX), "width");
+        assert_eq!(refused(|c| c.order = 0), "order");
+        assert_eq!(refused(|c| (c.width, c.order) = (3, 3)), "order");
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(16))]
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// A polynomial of the fitted degree is its own best fit, whatever is added that is
+        /// orthogonal to it.
+        #[test]
+        fn polynomials_have_their_derivatives(half in 2_usize..20, order in 1_usize..5, c in -3.0_f64..3.0) {
+            let width = 2 * half + 1;
+            prop_assume!(order < width);
+            let weights = weights(width, order);
+            let factorial = [1.0, 1.0, 2.0, 6.0, 24.0];
+            for power in 0..=order {
+                let value = |i: usize| c * (i as f64 - half as f64).powi(power as i32);
+                let found: f64 = weights.iter().enumerate().map(|(i, w)| w * value(i)).sum();
+                let expected = if power == order { c * factorial[order] } else { 0.0 };
+                prop_assert!((found - expected).abs() < 1e-9 * (1.0 + c.abs()) * factorial[order]);
+            }
+        }
 
         #[test]
-        fn any_split_gives_the_same(half in 1_usize..6, second: bool, seed: u64) {
-            let order = if second { DeltaOrder::Second } else { DeltaOrder::First };
-            let config = config(2 * half + 1, order);
+        fn any_split_gives_the_same(hop in 1_usize..20, half in 1_usize..6, seed: u64) {
+            let mut config = DeltaConfig::new(frames(hop), 3);
+            config.width = 2 * half + 1;
             let delta = Delta::new(&config).unwrap();
             let make = || streamed!(Framer::new(config.frames).then(delta.clone()));
-            assert_streaming(make, &signal::noise(1.0, seed, 300), 1, seed);
+            assert_streaming(make, &signal::noise(1.0, seed, 400), 1, seed);
         }
     }
 }

@@ -23,6 +23,43 @@ pub(crate) fn log2(x: f32) -> f32 {
     exponent + s * (2.885_39 + z * (0.961_798_85 + z * (0.576_714_4 + z * 0.431_735_8)))
 }
 
+/// `log2(1 + x)` for `x ≥ 0`, to 3e-7 of the result also where `x` is tiny.
+#[inline]
+pub(crate) fn log2_1p(x: f32) -> f32 {
+    let sum = 1.0 + x;
+    // What rounding `sum` lost, to first order.
+    let lost = x - (sum - 1.0);
+    log2(sum) + std::f32::consts::LOG2_E * lost / sum
+}
+
+/// `2^y`, to 3e-7 of the result; `y` is clipped to ±126.
+#[inline]
+pub(crate) fn exp2(y: f32) -> f32 {
+    let (scale, fraction) = exp2_parts(y);
+    scale * fraction + scale
+}
+
+/// `2^y − 1`, to 3e-7 of the result also where `y` is tiny; `y` is clipped to ±126.
+#[inline]
+pub(crate) fn exp2_m1(y: f32) -> f32 {
+    let (scale, fraction) = exp2_parts(y);
+    scale * fraction + (scale - 1.0)
+}
+
+/// A power of two and a small fraction, `2^y = scale · (1 + fraction)`.
+#[inline]
+fn exp2_parts(y: f32) -> (f32, f32) {
+    let y = if y > -126.0 { y } else { -126.0 };
+    let y = if y < 126.0 { y } else { 126.0 };
+    // Adding 1.5 · 2²³ leaves the nearest integer in the lowest bits.
+    let rounded = y + 12_582_912.0;
+    let scale =
+        f32::from_bits((rounded.to_bits() << MANTISSA_BITS).wrapping_add(1.0_f32.to_bits()));
+    let f = y - (rounded - 12_582_912.0);
+    let higher = 0.055_503_573 + f * (0.009_618_238 + f * (0.001_339_073_5 + f * 0.000_154_034_95));
+    (scale, f * (std::f32::consts::LN_2 + f * (0.240_226_49 + f * higher)))
+}
+
 /// `10 log10(power)` without a branch; see [`log2`].
 #[inline]
 pub(crate) fn power_to_db(power: f32) -> f32 {
@@ -32,10 +69,16 @@ pub(crate) fn power_to_db(power: f32) -> f32 {
 /// `Σ a[i] b[i]` over the shorter of both.
 #[inline]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    short_dot::<LANES>(a, b)
+}
+
+/// [`dot`] in `N` lanes, a power of two: fewer for slices so short that adding up the lanes takes long.
+#[inline]
+pub(crate) fn short_dot<const N: usize>(a: &[f32], b: &[f32]) -> f32 {
     let length = a.len().min(b.len());
-    let (a, a_rest) = a[..length].as_chunks::<LANES>();
-    let (b, b_rest) = b[..length].as_chunks::<LANES>();
-    let mut lanes = [0.0; LANES];
+    let (a, a_rest) = a[..length].as_chunks::<N>();
+    let (b, b_rest) = b[..length].as_chunks::<N>();
+    let mut lanes = [0.0; N];
     for (a, b) in a.iter().zip(b) {
         for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
             *lane += a * b;
@@ -84,9 +127,8 @@ pub(crate) fn max_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
 
 /// The sum of all lanes, in pairs.
 #[inline]
-pub(crate) fn fold(lanes: [f32; LANES]) -> f32 {
-    let mut lanes = lanes;
-    let mut width = LANES / 2;
+fn fold<const N: usize>(mut lanes: [f32; N]) -> f32 {
+    let mut width = N / 2;
     while width > 0 {
         for i in 0..width {
             lanes[i] += lanes[i + width];
@@ -137,6 +179,25 @@ mod tests {
             assert_eq!(log2(x), -126.0);
         }
         assert!(log2(f32::INFINITY) >= 128.0);
+    }
+
+    #[test]
+    fn log2_1p_and_exp2_m1_keep_small_values() {
+        let (worst_log, at) = worst(1e-30..=1e30, |x| {
+            let exact = f64::from(x).ln_1p() / std::f64::consts::LN_2;
+            (f64::from(log2_1p(x)) - exact).abs() / exact
+        });
+        assert!(worst_log < 3e-7, "{worst_log:e} at {at:e}");
+        for sign in [1.0, -1.0] {
+            let (worst_exp, at) = worst(1e-30..=125.0, |y| {
+                let natural = f64::from(sign * y) * std::f64::consts::LN_2;
+                let error = |found: f32, exact: f64| (f64::from(found) - exact).abs() / exact.abs();
+                error(exp2_m1(sign * y), natural.exp_m1()).max(error(exp2(sign * y), natural.exp()))
+            });
+            assert!(worst_exp < 3e-7, "{worst_exp:e} at {sign} · {at:e}");
+        }
+        assert_eq!((exp2_m1(0.0), exp2(3.0)), (0.0, 8.0));
+        assert!(exp2_m1(1e9).is_finite() && exp2_m1(f32::NAN).is_finite());
     }
 
     proptest! {

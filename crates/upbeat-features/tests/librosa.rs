@@ -6,7 +6,11 @@ mod golden;
 
 use golden::Case;
 use upbeat_core::{Chain, FrameSpec, SampleIndex, SampleRate, Stage};
+use upbeat_features::delta::{Delta, DeltaConfig};
 use upbeat_features::level::{Rms, ZeroCrossingRate, ZeroCrossingRateConfig};
+use upbeat_features::mel::{LogMel, LogMelConfig, MelConfig, MelSpectrogram};
+use upbeat_features::mfcc::{Mfcc, MfccConfig};
+use upbeat_features::pcen::{Pcen, PcenConfig};
 use upbeat_features::spectral::{
     Shape, SpectralContrast, SpectralContrastConfig, SpectralShape, SpectralShapeConfig,
 };
@@ -46,6 +50,28 @@ fn stft() {
     }
 }
 
+/// librosa's `center=True` is the same stream with half a frame of zeros before and after it.
+#[test]
+fn centered_stft() {
+    let (shape, expected) = golden::read(&mut golden::open(), "centered-stft");
+    let (n_bins, n_frames) = (shape[1], shape[2]);
+    let case = Case { rate: 22_050, n_fft: 2048, hop_length: 512 };
+    let mut padded = vec![0.0; 1024];
+    padded.extend_from_slice(&golden::signals()[0].samples);
+    padded.resize(padded.len() + 1024, 0.0);
+    let all = run(spectra(case), &padded, |spectrum| {
+        let (re, im): (Vec<f32>, Vec<f32>) = spectrum.bins().unzip();
+        [re, im].concat()
+    });
+    for (t, frame) in [0, 1, all.len() - 1].into_iter().enumerate() {
+        for (row, found) in all[frame].iter().enumerate() {
+            let expected = expected[row * n_frames + t];
+            assert!((f64::from(*found) - expected).abs() < 1e-5, "row {row} of frame {frame}");
+        }
+        assert_eq!(all[frame].len(), 2 * n_bins);
+    }
+}
+
 #[test]
 fn spectral_shapes() {
     type Field = fn(&Shape) -> f32;
@@ -73,6 +99,52 @@ fn spectral_contrast() {
     });
 }
 
+#[test]
+fn mel_spectrogram() {
+    golden::check("mel", BOUND, |case, samples| run(mel(case), samples, <[f32]>::to_vec));
+}
+
+#[test]
+fn log_mel() {
+    golden::check("logmel", BOUND, |case, samples| run(logmel(case), samples, <[f32]>::to_vec));
+}
+
+#[test]
+fn mfcc() {
+    golden::check("mfcc", BOUND, |case, samples| run(cepstrum(case), samples, <[f32]>::to_vec));
+}
+
+#[test]
+fn delta() {
+    for (feature, order) in [("delta", 1), ("delta2", 2)] {
+        golden::check(feature, BOUND, |case, samples| {
+            let mut config = DeltaConfig::new(frames(case), 20);
+            config.order = order;
+            let mut rows = Vec::new();
+            let mut stage = cepstrum(case).then(Delta::new(&config).unwrap());
+            stage.process(SampleIndex(0), samples, |at, delta| {
+                // Nothing is emitted for the first frames; no golden value is of those.
+                rows.resize(at.0 as usize / case.hop_length, Vec::new());
+                rows.push(delta.to_vec());
+            });
+            rows
+        });
+    }
+}
+
+#[test]
+fn pcen() {
+    golden::check("pcen", BOUND, |case, samples| {
+        let mut pcen = Pcen::new(&PcenConfig::new(frames(case), 128)).unwrap();
+        let mut rows = Vec::new();
+        mel(case).process(SampleIndex(0), samples, |at, bands| {
+            let scaled: Vec<f32> = bands.iter().map(|band| band * 2.0_f32.powi(31)).collect();
+            pcen.process(at, &scaled, |_, row| rows.push(row.to_vec()));
+        });
+        rows
+    });
+}
+
 /// All outputs of a stage for a whole signal.
 fn run<S: Stage<In = [f32]>>(
     mut stage: S,
@@ -84,6 +156,19 @@ fn run<S: Stage<In = [f32]>>(
     frames
 }
 
+fn cepstrum(case: Case) -> impl Stage<In = [f32], Out = [f32]> {
+    logmel(case).then(Mfcc::new(&MfccConfig::new(128)).expect(LEGAL))
+}
+
+fn logmel(case: Case) -> impl Stage<In = [f32], Out = [f32]> {
+    mel(case).then(LogMel::new(&LogMelConfig::new(128)).expect(LEGAL))
+}
+
+fn mel(case: Case) -> impl Stage<In = [f32], Out = [f32]> {
+    let config = MelConfig::new(rate(case), case.n_fft);
+    spectra(case).then(MelSpectrogram::new(&config).expect(LEGAL))
+}
+
 fn spectra(case: Case) -> Chain<Framer, Stft> {
     framer(case).then(Stft::new(&StftConfig::new(case.n_fft)).expect(LEGAL))
 }
@@ -93,7 +178,11 @@ fn rate(case: Case) -> SampleRate {
 }
 
 fn framer(case: Case) -> Framer {
-    Framer::new(FrameSpec::new(case.n_fft, case.hop_length, rate(case)).expect(LEGAL))
+    Framer::new(frames(case))
+}
+
+fn frames(case: Case) -> FrameSpec {
+    FrameSpec::new(case.n_fft, case.hop_length, rate(case)).expect(LEGAL)
 }
 
 /// What the worst error of any feature may be, of the feature's range.
