@@ -8,7 +8,9 @@ use golden::Case;
 use upbeat_core::{Chain, FrameSpec, SampleIndex, SampleRate, Stage};
 use upbeat_features::delta::{Delta, DeltaConfig};
 use upbeat_features::level::{Rms, ZeroCrossingRate, ZeroCrossingRateConfig};
-use upbeat_features::mel::{LogMel, LogMelConfig, MelConfig, MelSpectrogram};
+use upbeat_features::mel::{
+    LogMel, LogMelConfig, MelConfig, MelFilterbank, MelScale, MelSpectrogram,
+};
 use upbeat_features::mfcc::{Mfcc, MfccConfig};
 use upbeat_features::pcen::{Pcen, PcenConfig};
 use upbeat_features::spectral::{
@@ -53,7 +55,7 @@ fn stft() {
 /// librosa's `center=True` is the same stream with half a frame of zeros before and after it.
 #[test]
 fn centered_stft() {
-    let (shape, expected) = golden::read(&mut golden::open(), "centered-stft");
+    let (shape, expected) = golden::read(&mut golden::open("golden.npz"), "centered-stft");
     let (n_bins, n_frames) = (shape[1], shape[2]);
     let case = Case { rate: 22_050, n_fft: 2048, hop_length: 512 };
     let mut padded = vec![0.0; 1024];
@@ -143,6 +145,62 @@ fn pcen() {
         });
         rows
     });
+}
+
+/// The MATLAB functions that librosa is tested with.
+#[test]
+fn mel_scales_of_matlab() {
+    let mut archive = golden::open("matlab.npz");
+    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut count = 0;
+    for name in names.iter().filter_map(|name| name.strip_suffix("-in")) {
+        type Convert = fn(f64) -> f64;
+        let convert: Convert = match name.rsplit_once('-') {
+            Some(("hz_to_mel-slaney", _)) => |hz| MelScale::Slaney.mel(hz),
+            Some(("hz_to_mel-htk", _)) => |hz| MelScale::Htk.mel(hz),
+            Some(("mel_to_hz-slaney", _)) => |mel| MelScale::Slaney.hz(mel),
+            Some(("mel_to_hz-htk", _)) => |mel| MelScale::Htk.hz(mel),
+            _ => continue,
+        };
+        let (_, from) = golden::read(&mut archive, &format!("{name}-in"));
+        let (_, to) = golden::read(&mut archive, &format!("{name}-out"));
+        for (from, to) in from.into_iter().zip(to) {
+            assert!((convert(from) - to).abs() <= 1e-9 * to.abs(), "{name}: {from}");
+        }
+        count += 1;
+    }
+    assert_eq!(count, 8);
+}
+
+#[test]
+fn mel_filterbanks_of_matlab() {
+    let mut archive = golden::open("matlab.npz");
+    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let (mut count, mut worst) = (0, 0.0_f64);
+    for name in names.iter().filter_map(|name| name.strip_suffix("-args")) {
+        if !name.starts_with("melfb") {
+            continue;
+        }
+        let (_, arguments) = golden::read(&mut archive, &format!("{name}-args"));
+        let [rate, n_fft, n_mels, width, fmin, fmax, htk] = arguments[..] else {
+            panic!("{name} has other arguments");
+        };
+        assert_eq!(width, 1.0, "{name}: wider filters than librosa's");
+        let mut config = MelConfig::new(SampleRate::new(rate as u32).unwrap(), n_fft as usize);
+        (config.n_mels, config.fmin, config.fmax) = (n_mels as usize, fmin, fmax);
+        config.scale = if htk == 1.0 { MelScale::Htk } else { MelScale::Slaney };
+        let filterbank = MelFilterbank::new(&config).unwrap();
+        let (shape, weights) = golden::read(&mut archive, &format!("{name}-wts"));
+        assert_eq!(shape[0], filterbank.n_mels());
+        for (band, expected) in weights.chunks(shape[1]).enumerate() {
+            for (found, expected) in filterbank.weights(band).iter().zip(expected) {
+                worst = worst.max((f64::from(*found) - expected).abs());
+            }
+        }
+        count += 1;
+    }
+    println!("     melfb {worst:9.1e}  absolute, {count} filterbanks");
+    assert!(count >= 8 && worst < 1e-5);
 }
 
 /// All outputs of a stage for a whole signal.

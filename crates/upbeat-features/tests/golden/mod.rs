@@ -33,7 +33,7 @@ pub(crate) struct Signal {
 
 /// The signals, in the order of [`Stored::signal`].
 pub(crate) fn signals() -> Vec<Signal> {
-    let mut archive = open();
+    let mut archive = open("golden.npz");
     let names: Vec<u8> = read(&mut archive, "names").1.into_iter().map(|c| c as u8).collect();
     let names = String::from_utf8(names).expect("names are ASCII");
     let (shape, values) = read(&mut archive, "signals");
@@ -44,7 +44,7 @@ pub(crate) fn signals() -> Vec<Signal> {
 
 /// All stored frames of `feature`, at all rates and sizes.
 pub(crate) fn stored(feature: &str) -> Vec<Stored> {
-    let mut archive = open();
+    let mut archive = open("golden.npz");
     let mut all = Vec::new();
     for rate in RATES {
         for (n_fft, hop_length) in SIZES {
@@ -128,6 +128,7 @@ pub(crate) fn read(
     let array = archive.by_name(name).expect(SOUND).unwrap_or_else(|| panic!("no array {name}"));
     let shape = array.shape().iter().map(|n| *n as usize).collect();
     let values = match array.dtype().descr().as_str() {
+        "'<f8'" => array.into_vec().expect(SOUND),
         "'<f4'" => floats(array.into_vec::<f32>().expect(SOUND)),
         "'<i2'" => floats(array.into_vec::<i16>().expect(SOUND)),
         "'|u1'" => floats(array.into_vec::<u8>().expect(SOUND)),
@@ -137,10 +138,10 @@ pub(crate) fn read(
     (shape, values)
 }
 
-/// The golden file.
-pub(crate) fn open() -> NpzArchive<BufReader<File>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/golden.npz");
-    NpzArchive::open(path).expect("golden.npz")
+/// An archive of this folder: `golden.npz`, or `matlab.npz` (made by `matlab.py`).
+pub(crate) fn open(file: &str) -> NpzArchive<BufReader<File>> {
+    let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+    NpzArchive::open(path).expect(SOUND)
 }
 
 fn floats<T: Into<f64>>(values: Vec<T>) -> Vec<f64> {
