@@ -44,6 +44,7 @@ pub mod chroma;
 pub mod cqt;
 pub mod delta;
 pub mod harmonic;
+pub mod kaldi;
 pub mod level;
 pub mod loudness;
 pub mod mel;

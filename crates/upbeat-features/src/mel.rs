@@ -74,7 +74,8 @@ pub enum Profile {
     Librosa,
     /// HTK's FBANK with `NUMCHANS = 26`: from 0 Hz, triangles over pitch, of magnitude.
     Htk,
-    /// Kaldi's `compute-fbank-feats`: 23 bands from 20 Hz, triangles over pitch, of power.
+    /// Kaldi's `compute-fbank-feats`: 23 bands from 20 Hz, triangles over pitch, of power. Its
+    /// frames are those of [`KaldiFrame`](crate::kaldi::KaldiFrame).
     Kaldi,
 }
 

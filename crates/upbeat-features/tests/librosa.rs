@@ -7,9 +7,10 @@ mod golden;
 use golden::Case;
 use upbeat_core::{Chain, FrameSpec, SampleIndex, SampleRate, Stage};
 use upbeat_features::delta::{Delta, DeltaConfig};
+use upbeat_features::kaldi::{KaldiFrame, KaldiFrameConfig};
 use upbeat_features::level::{Rms, ZeroCrossingRate, ZeroCrossingRateConfig};
 use upbeat_features::mel::{
-    LogMel, LogMelConfig, MelConfig, MelFilterbank, MelScale, MelSpectrogram,
+    LogMel, LogMelConfig, MelConfig, MelFilterbank, MelScale, MelSpectrogram, Profile,
 };
 use upbeat_features::mfcc::{Mfcc, MfccConfig};
 use upbeat_features::pcen::{Pcen, PcenConfig};
@@ -17,7 +18,7 @@ use upbeat_features::spectral::{
     Shape, SpectralContrast, SpectralContrastConfig, SpectralShape, SpectralShapeConfig,
 };
 use upbeat_features::stft::{Stft, StftConfig};
-use upbeat_window::Framer;
+use upbeat_window::{Framer, WindowFunction};
 
 #[test]
 fn rms() {
@@ -36,9 +37,10 @@ fn zero_crossing_rate() {
 
 #[test]
 fn stft() {
+    let signals = golden::signals();
     for stored in golden::stored("stft") {
         let Case { n_fft, .. } = stored.case;
-        let samples = &golden::signals()[stored.signal].samples;
+        let samples = &signals[stored.signal].samples;
         let mut stft = Stft::new(&StftConfig::new(n_fft)).unwrap();
         let largest = stored.expected.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
         stft.process(SampleIndex(0), &samples[..n_fft], |_, spectrum| {
@@ -201,6 +203,53 @@ fn mel_filterbanks_of_matlab() {
     }
     println!("     melfb {worst:9.1e}  absolute, {count} filterbanks");
     assert!(count >= 8 && worst < 1e-5);
+}
+
+/// Kaldi's filterbank features, by its formulas (`fbank.py`).
+#[test]
+fn fbank_of_kaldi() {
+    let mut archive = golden::open("fbank.npz");
+    let samples: Vec<f32> =
+        golden::read(&mut archive, "samples").1.into_iter().map(|x| x as f32).collect();
+    let (shape, expected) = golden::read(&mut archive, "kaldi");
+    let rate = SampleRate::new(16_000).unwrap();
+    let frame = KaldiFrameConfig::new(400);
+    let mut stft = StftConfig::new(frame.n_fft());
+    stft.window = WindowFunction::Rectangular;
+    let mel = MelConfig::with_profile(Profile::Kaldi, rate, frame.n_fft());
+    let mut log = LogMelConfig::new(mel.n_mels);
+    log.amin = f32::EPSILON;
+    let fbank = Framer::new(FrameSpec::new(400, 160, rate).unwrap())
+        .then(KaldiFrame::new(&frame).unwrap())
+        .then(Stft::new(&stft).unwrap())
+        .then(MelSpectrogram::new(&mel).unwrap())
+        .then(LogMel::new(&log).unwrap());
+    let rows = run(fbank, &samples, <[f32]>::to_vec);
+    assert_eq!([rows.len(), rows[0].len()], shape[..]);
+    let natural = std::f64::consts::LN_10 / 10.0;
+    let errors = rows
+        .iter()
+        .flatten()
+        .zip(&expected)
+        .map(|(found, e)| (f64::from(*found) * natural - e).abs());
+    let worst = errors.fold(0.0, f64::max);
+    println!("     kaldi {worst:9.1e}  absolute, natural logarithm");
+    assert!(worst < 1e-4);
+}
+
+/// HTK's filterbank, by its formula (`fbank.py`).
+#[test]
+fn filterbank_of_htk() {
+    let mut archive = golden::open("fbank.npz");
+    let (shape, expected) = golden::read(&mut archive, "htk");
+    let config = MelConfig::with_profile(Profile::Htk, SampleRate::new(16_000).unwrap(), 512);
+    let filterbank = MelFilterbank::new(&config).unwrap();
+    assert_eq!(shape, [filterbank.n_mels(), 257]);
+    for (band, expected) in expected.chunks(257).enumerate() {
+        for (found, expected) in filterbank.weights(band).iter().zip(expected) {
+            assert!((f64::from(*found) - expected).abs() < 1e-6, "band {band}");
+        }
+    }
 }
 
 /// All outputs of a stage for a whole signal.

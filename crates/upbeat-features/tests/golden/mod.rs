@@ -138,7 +138,7 @@ pub(crate) fn read(
     (shape, values)
 }
 
-/// An archive of this folder: `golden.npz`, or `matlab.npz` (made by `matlab.py`).
+/// An archive of this folder: `golden.npz`, `matlab.npz` or `fbank.npz`, made by the scripts beside them.
 pub(crate) fn open(file: &str) -> NpzArchive<BufReader<File>> {
     let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
     NpzArchive::open(path).expect(SOUND)
