@@ -182,7 +182,8 @@ fn spec(frame_length: usize, hop_length: usize) -> FrameSpec {
 fn noise(length: usize) -> Vec<f32> {
     let mut state = 1_u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     (0..length).map(|_| next()).collect()

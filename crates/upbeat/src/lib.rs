@@ -1,3 +1,43 @@
-//! Real-time audio analysis.
+//! Real-time audio analysis: push blocks of any size, get features per hop in your own callback.
+//!
+//! This crate composes the upbeat crates; each of them is a module here. [`Analyzer`] computes any set of
+//! [`Feature`]s of a stream, without threads and without allocating after construction:
+//!
+//! ```
+//! use upbeat::{Analyzer, AnalyzerConfig, Feature};
+//!
+//! let mut analyzer = Analyzer::new(&AnalyzerConfig::new(44_100, 2))?;
+//! let block = vec![0.0; 2 * 4096]; // interleaved samples, from wherever you get them
+//! analyzer.push(&block, |frame| {
+//!     let level = frame.value(Feature::Rms);
+//!     let pitch = frame.value(Feature::Pitch); // None where there is none
+//!     let mfcc = frame.values(Feature::Mfcc);
+//!     println!("{:.2} s: {level:?} {pitch:?} {mfcc:.1?}", frame.seconds());
+//! })?;
+//! # Ok::<(), upbeat::Error>(())
+//! ```
+//!
+//! For pipelines of your own, compose stages: see [`core::Stage`] and [`features`].
+//!
+//! # Cargo features
+//!
+//! - `serde`: `Serialize` for frames, both ways for settings.
+//! - `ndarray`: [`FeatureFrame::array`](FeatureFrame#method.array) gives views for `ndarray`.
 
 #![forbid(unsafe_code)]
+
+pub use upbeat_core as core;
+pub use upbeat_features as features;
+pub use upbeat_io as io;
+pub use upbeat_window as window;
+
+mod analyzer;
+mod error;
+mod feature;
+mod frame;
+mod plan;
+
+pub use analyzer::{Analyzer, AnalyzerConfig, AnalyzerStats};
+pub use error::Error;
+pub use feature::{Feature, FeatureSet};
+pub use frame::{FeatureFrame, FeatureLayout};

@@ -128,7 +128,7 @@ fn metadata() -> Metadata {
         .manifest_path(manifest)
         .other_options(["--locked".into()])
         .exec()
-        .unwrap()
+        .expect("cargo metadata --locked runs")
 }
 
 fn is_permissive(package: &Package) -> bool {

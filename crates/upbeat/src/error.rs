@@ -1,0 +1,21 @@
+/// What can go wrong in the umbrella crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting that cannot work.
+    #[error(transparent)]
+    Config(#[from] upbeat_core::ConfigError),
+    /// A block that ends in the middle of a sample of all channels.
+    #[error(
+        "a block of {channels} interleaved channels must hold a multiple of {channels} values, got {values}"
+    )]
+    PartialSample {
+        /// Values in the block.
+        values: usize,
+        /// Channels of the stream.
+        channels: usize,
+    },
+    /// A source that cannot be read.
+    #[error(transparent)]
+    Io(#[from] upbeat_io::IoError),
+}
