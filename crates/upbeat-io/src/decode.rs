@@ -122,12 +122,19 @@ impl Decoder {
     }
 
     fn step(&mut self, samples: &mut Vec<f32>) -> Result<Step, Failure> {
+        let mut others = 0;
         let mut packet = loop {
             match self.demuxer.next_packet() {
                 Ok(Some(packet)) if packet.track_id == self.track => break packet,
-                Ok(Some(_)) => {}
+                Ok(Some(_)) if others < MAX_OTHERS => others += 1,
+                Ok(Some(_)) => {
+                    return Err(Failure::Demuxer("its audio track does not go on".into()));
+                }
                 Ok(None) => return Ok(Step::End { broken_off: false }),
-                Err(Error::ResetRequired) => self.chain()?,
+                Err(Error::ResetRequired) => {
+                    others += 1;
+                    self.chain()?;
+                }
                 Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return Ok(Step::End { broken_off: self.is_packed });
                 }
@@ -234,3 +241,5 @@ pub(crate) fn header_error(error: Error) -> IoError {
 
 /// The longest tag kept, in bytes.
 const MAX_TAG: usize = 1 << 16;
+/// The most packets of other tracks between two of ours: a header of few bytes can claim billions of empty ones.
+const MAX_OTHERS: usize = 100_000;

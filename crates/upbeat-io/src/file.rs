@@ -163,18 +163,20 @@ impl FileSource {
         let mut lost = 0_u64;
         let mut ended = false;
         let mut last_error = None;
+        let mut empty = 0;
         let (rate, channels) = loop {
             match decoder.next(&mut decoded).map_err(|failure| failure.at(SampleIndex(0)))? {
                 Step::Decoded { lost: gap, rate, channels } => {
                     lost = lost.saturating_add(gap);
-                    if !decoded.is_empty() {
+                    empty += 1;
+                    if !decoded.is_empty() || empty == MAX_EMPTY_PACKETS {
                         break (rate, channels);
                     }
                 }
                 Step::Skipped { lost: gap, error } => {
                     lost = lost.saturating_add(gap);
                     damage.skipped_packets += 1;
-                    if damage.skipped_packets == MAX_LEADING_SKIPS {
+                    if damage.skipped_packets == MAX_EMPTY_PACKETS {
                         return Err(undecodable(error));
                     }
                     last_error = Some(error);
@@ -227,8 +229,16 @@ impl FileSource {
 
     /// Decodes packets until there is something to read, or the stream is over.
     fn decode(&mut self) {
+        let mut empty = 0;
         while self.taken == self.decoded.len() && !self.ended {
             self.taken = 0;
+            if empty == MAX_EMPTY_PACKETS {
+                let reason = format!("{empty} packets in a row cannot be decoded");
+                self.decoded.clear();
+                self.fail(IoError::Corrupt { at: self.at, reason });
+                break;
+            }
+            empty += 1;
             match self.decoder.next(&mut self.decoded) {
                 Ok(Step::Decoded { lost, rate, channels }) => {
                     self.lose(lost);
@@ -377,5 +387,5 @@ fn undecodable(error: symphonia::core::errors::Error) -> IoError {
     }
 }
 
-/// A file that starts with this many packets that cannot be decoded is given up.
-const MAX_LEADING_SKIPS: u64 = 1000;
+/// A file with this many packets in a row that give no sample is given up: a header of few bytes can claim billions.
+const MAX_EMPTY_PACKETS: u64 = 10_000;
