@@ -263,7 +263,11 @@ impl Candidates {
         for index in difference.troughs() {
             self.found.push(Candidate { index, height: values[index], probability: 0.0 });
         }
+        self.weigh();
+    }
 
+    /// Gives the candidates found their probabilities.
+    fn weigh(&mut self) {
         for (j, &threshold_prob) in self.thresholds.iter().enumerate() {
             let threshold = (j + 1) as f32 / N_THRESHOLDS as f32;
             let below = || self.found.iter().filter(|c| c.height < threshold);
@@ -306,3 +310,31 @@ const BOLTZMANN: f64 = 2.0;
 const N_RANKS: usize = 24;
 /// Bins times frames held at most.
 const MAX_STATES: usize = 1 << 22;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What librosa 0.11 gives for troughs of these heights, from the shortest period on.
+    #[test]
+    fn candidates_weigh_what_librosa_gives_them() {
+        let cases: [(&[f32], &[f64]); 3] = [
+            (&[0.055], &[0.757_160_133]),
+            (&[0.125, 0.035, 0.085], &[0.274_347_346, 0.584_657_972, 0.032_139_177]),
+            (&[1.2, 0.955, 0.505], &[0.0, 0.0, 0.010_037_766]),
+        ];
+        for (heights, expected) in cases {
+            let mut candidates = Candidates::new(100, 0.01, 100.0, 120.0);
+            candidates.found.extend(heights.iter().enumerate().map(|(index, height)| Candidate {
+                index,
+                height: *height,
+                probability: 0.0,
+            }));
+            candidates.weigh();
+            for (candidate, expected) in candidates.found.iter().zip(expected) {
+                let found = candidate.probability;
+                assert!((found - expected).abs() < 1e-6, "{heights:?}: {found} for {expected}");
+            }
+        }
+    }
+}

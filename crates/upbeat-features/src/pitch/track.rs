@@ -192,3 +192,102 @@ fn position_of_max<'a>(values: impl Iterator<Item = &'a f32>) -> (usize, f32) {
 
 /// The logarithm of what counts as impossible: the smallest normal number of `f64`.
 const LOG_TINY: f32 = -708.396_4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use upbeat_testkit::signal::Random;
+
+    const BINS: usize = 9;
+    const REACH: usize = 2;
+    const SWITCH: f64 = 0.03;
+
+    /// Each frame's candidates: bin and probability.
+    fn frames(seed: u64, count: usize) -> Vec<Vec<(usize, f64)>> {
+        let mut random = Random::new(seed);
+        (0..count)
+            .map(|_| {
+                let candidates = [0, 0, 1, 2][random.below(4)];
+                (0..candidates).map(|_| (random.below(BINS), 0.45 * random.unit())).collect()
+            })
+            .collect()
+    }
+
+    /// The probability of a transition, by its definition.
+    fn transition(from: usize, to: usize) -> f64 {
+        let weight = |a: usize, b: usize| (REACH + 1).saturating_sub(a.abs_diff(b)) as f64;
+        let (bin, next) = (from % BINS, to % BINS);
+        let all: f64 = (0..BINS).map(|other| weight(bin, other)).sum();
+        let switch = if from / BINS == to / BINS { 1.0 - SWITCH } else { SWITCH };
+        switch * weight(bin, next) / all
+    }
+
+    /// The probability of the best path and that path, over whole `frames`, in `f64`.
+    fn viterbi(frames: &[Vec<(usize, f64)>]) -> Vec<usize> {
+        let log = |p: f64| (p + f64::MIN_POSITIVE).ln();
+        let mut scores = vec![0.0; 2 * BINS];
+        let mut back: Vec<Vec<usize>> = Vec::new();
+        for (t, candidates) in frames.iter().enumerate() {
+            let mut observed = [0.0; BINS];
+            for (bin, p) in candidates {
+                observed[*bin] = *p;
+            }
+            let unvoiced = (1.0 - observed.iter().sum::<f64>()) / BINS as f64;
+            let best = |to: usize| {
+                let score = |from: usize| scores[from] + log(transition(from, to));
+                (0..2 * BINS).max_by(|a, b| score(*a).total_cmp(&score(*b))).unwrap()
+            };
+            let from: Vec<usize> = (0..2 * BINS).map(best).collect();
+            let next = |to: usize| {
+                let moved = scores[from[to]] + log(transition(from[to], to));
+                let before = if t == 0 { 0.0 } else { moved };
+                before + log(if to < BINS { observed[to] } else { unvoiced })
+            };
+            scores = (0..2 * BINS).map(next).collect();
+            back.push(from);
+        }
+        let last = (0..2 * BINS).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap();
+        let mut path = vec![last];
+        for from in back[1..].iter().rev() {
+            path.push(from[path[path.len() - 1]]);
+        }
+        path.reverse();
+        path
+    }
+
+    #[test]
+    fn each_decision_is_that_of_the_best_path_so_far() {
+        for (seed, delay) in [(1, 0), (2, 1), (3, 3), (4, 7), (5, 7), (6, 12)] {
+            let frames = frames(seed, 60);
+            let centres = (0..BINS).map(|bin| bin as f32 + 1.0).collect();
+            let mut track = Track::new(centres, REACH, SWITCH, delay);
+            for (t, candidates) in frames.iter().enumerate() {
+                track.begin();
+                for (bin, p) in candidates {
+                    track.observe(*bin, *bin as f32 + 1.0, *p as f32);
+                }
+                let decided = track.decide();
+                assert_eq!(decided.is_some(), t >= delay);
+                if let Some(pitch) = decided {
+                    let state = viterbi(&frames[..=t])[t - delay];
+                    let expected = (state < BINS).then_some(state as f32 + 1.0);
+                    assert_eq!(pitch.frequency, expected, "seed {seed}, frame {t}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_impossible() {
+        // A clean tone that jumps further than pitch can move.
+        let mut track = Track::new((0..40).map(|bin| bin as f32).collect(), 1, 0.01, 2);
+        let mut found = Vec::new();
+        for t in 0..12 {
+            let bin = if t < 6 { 3 } else { 35 };
+            track.begin();
+            track.observe(bin, bin as f32, 1.0);
+            found.extend(track.decide().and_then(|pitch| pitch.frequency));
+        }
+        assert_eq!(found, [3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 35.0, 35.0, 35.0, 35.0]);
+    }
+}
