@@ -498,7 +498,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
         fn scales_are_inverse_and_rise(hz in 0.0_f64..30_000.0) {

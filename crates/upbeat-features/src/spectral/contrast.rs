@@ -102,7 +102,7 @@ impl SpectralContrast {
             scale,
             contrast: vec![0.0; bands.len()].into(),
             bands,
-            room: vec![0.0; widest].into(),
+            room: vec![0.0; room_for(widest)].into(),
         })
     }
 
@@ -129,9 +129,8 @@ impl Stage for SpectralContrast {
         assert_eq!(spectrum.n_fft(), self.n_fft, "spectra are of the n_fft that was set");
         for (contrast, band) in self.contrast.iter_mut().zip(&self.bands) {
             let magnitude = &spectrum.magnitude()[band.start..band.end];
-            let room = &mut self.room[..magnitude.len()];
-            let peak = mean_of_largest(magnitude, 1.0, band.count, room);
-            let valley = -mean_of_largest(magnitude, -1.0, band.count, room);
+            let peak = mean_of_largest(magnitude, 1.0, band.count, &mut self.room);
+            let valley = -mean_of_largest(magnitude, -1.0, band.count, &mut self.room);
             *contrast = match self.scale {
                 ContrastScale::Decibels => {
                     math::power_to_db(peak.max(AMIN)) - math::power_to_db(valley.max(AMIN))
@@ -174,28 +173,38 @@ impl Band {
     }
 }
 
-/// The mean of the `count` largest of `sign · values`, which are no fewer; `room` is as long as `values`.
+/// The mean of the `count` largest of `sign · values`, which are no fewer; `room` has [`room_for`] them.
 fn mean_of_largest(values: &[f32], sign: f32, count: usize, room: &mut [f32]) -> f32 {
     let descending = |a: &f32, b: &f32| b.total_cmp(a);
     let columns = values.len() / ROWS;
+    let (room, all) = room.split_at_mut(values.len());
     let mut kept = 0;
     if count <= columns {
-        // With the values as a table of rows, `count` columns have a maximum of at least the
-        // `count`-th largest maximum: all that is sought is at least that, and little else is.
-        let largest = &mut room[..columns];
+        // With the values as a table of rows, `count` columns have a maximum of at least the `count`-th
+        // largest maximum: what is sought is at least that, and lies in few other columns.
+        let (largest, ordered) = all[..2 * columns].split_at_mut(columns);
         largest.fill(f32::NEG_INFINITY);
-        for row in values.chunks_exact(columns) {
+        for row in values.chunks_exact(columns).take(ROWS) {
             for (largest, value) in largest.iter_mut().zip(row) {
                 let value = sign * value;
                 *largest = if value > *largest { value } else { *largest };
             }
         }
-        let (_, bound, _) = largest.select_nth_unstable_by(count - 1, descending);
+        ordered.copy_from_slice(largest);
+        let (_, bound, _) = ordered.select_nth_unstable_by(count - 1, descending);
         let bound = *bound;
-        for value in values {
-            let value = sign * value;
-            room[kept] = value;
-            kept += usize::from(value >= bound);
+        let mut keep = |value: f32| {
+            room[kept] = sign * value;
+            kept += usize::from(sign * value >= bound);
+        };
+        for column in (0..columns).filter(|column| largest[*column] >= bound) {
+            for row in 0..ROWS {
+                keep(values[row * columns + column]);
+            }
+        }
+        // Less than a row is left over.
+        for value in &values[ROWS * columns..] {
+            keep(*value);
         }
     } else {
         for (room, value) in room.iter_mut().zip(values) {
@@ -207,6 +216,11 @@ fn mean_of_largest(values: &[f32], sign: f32, count: usize, room: &mut [f32]) ->
     kept.select_nth_unstable_by(count - 1, descending);
     let sum: f64 = kept[..count].iter().map(|value| f64::from(*value)).sum();
     (sum / count as f64) as f32
+}
+
+/// The room to select in that so many values need.
+const fn room_for(values: usize) -> usize {
+    values + 2 * (values / ROWS)
 }
 
 /// Rows of the table in [`mean_of_largest`].
@@ -271,7 +285,7 @@ mod tests {
                 sorted[values.len() - count..].iter().sum()
             };
             let sign = if valley { -1.0 } else { 1.0 };
-            let mut room = vec![f32::NAN; values.len()];
+            let mut room = vec![f32::NAN; room_for(values.len())];
             let found = mean_of_largest(&values, sign, count, &mut room);
             prop_assert!((found - expected / count as f32).abs() < 1e-5);
         }
