@@ -60,7 +60,6 @@ pub struct Stft {
     window: Arc<[f64]>,
     /// The windowed frame; the transform works in it.
     frame: Box<[f64]>,
-    transform: Box<[Complex<f64>]>,
     scratch: Box<[Complex<f64>]>,
     spectrum: Spectrum,
 }
@@ -83,7 +82,6 @@ impl Stft {
         let plan = upbeat_fft::plan_forward_f64(n_fft);
         Ok(Self {
             frame: vec![0.0; n_fft].into(),
-            transform: plan.make_output_vec().into(),
             scratch: plan.make_scratch_vec().into(),
             spectrum: Spectrum::silent(n_fft),
             plan,
@@ -112,15 +110,16 @@ impl Stage for Stft {
         self.frame[..start].fill(0.0);
         self.frame[end..].fill(0.0);
         let samples = &frame[start..end];
-        for ((out, x), w) in self.frame[start..end].iter_mut().zip(samples).zip(&*self.window) {
-            *out = f64::from(sanitize(*x).unwrap_or(0.0)) * w;
+        let windowed = self.frame[start..end].iter_mut().zip(samples).zip(&*self.window);
+        // Two loops: the one for sound frames is twice as fast.
+        if samples.iter().map(|x| u32::from(sanitize(*x).is_none())).sum::<u32>() == 0 {
+            windowed.for_each(|((out, x), w)| *out = f64::from(*x) * w);
+        } else {
+            windowed.for_each(|((out, x), w)| *out = f64::from(sanitize(*x).unwrap_or(0.0)) * w);
         }
         self.plan
-            .process_with_scratch(&mut self.frame, &mut self.transform, &mut self.scratch)
+            .process_with_scratch(&mut self.frame, &mut self.spectrum.bins, &mut self.scratch)
             .expect("the buffers were made for this plan");
-        for (bin, exact) in self.spectrum.bins.iter_mut().zip(&self.transform) {
-            *bin = Complex::new(exact.re as f32, exact.im as f32);
-        }
         self.spectrum.measure();
         emit(at, &self.spectrum);
     }
@@ -144,7 +143,7 @@ impl fmt::Debug for Stft {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spectrum {
     n_fft: usize,
-    bins: Box<[Complex<f32>]>,
+    bins: Box<[Complex<f64>]>,
     magnitude: Box<[f32]>,
     power: Box<[f32]>,
 }
@@ -195,7 +194,7 @@ impl Spectrum {
         assert_eq!(magnitude.len(), self.n_bins(), "a spectrum holds n_fft / 2 + 1 bins");
         for (bin, m) in self.bins.iter_mut().zip(magnitude) {
             let sound = (0.0..=Self::MAX_MAGNITUDE).contains(m);
-            *bin = Complex::new(if sound { *m } else { 0.0 }, 0.0);
+            *bin = Complex::new(if sound { f64::from(*m) } else { 0.0 }, 0.0);
         }
         self.measure();
     }
@@ -220,13 +219,13 @@ impl Spectrum {
     #[must_use]
     pub fn re_im(&self, k: usize) -> (f32, f32) {
         let bin = self.bins[k];
-        (bin.re, bin.im)
+        (bin.re as f32, bin.im as f32)
     }
 
     /// Real and imaginary parts of all bins.
     #[must_use]
     pub fn bins(&self) -> impl ExactSizeIterator<Item = (f32, f32)> {
-        self.bins.iter().map(|bin| (bin.re, bin.im))
+        self.bins.iter().map(|bin| (bin.re as f32, bin.im as f32))
     }
 
     /// `|X[k]|` of all bins.
@@ -253,7 +252,7 @@ impl Spectrum {
 
     fn measure(&mut self) {
         for (power, bin) in self.power.iter_mut().zip(&self.bins) {
-            *power = bin.re * bin.re + bin.im * bin.im;
+            *power = (bin.re * bin.re + bin.im * bin.im) as f32;
         }
         for (magnitude, power) in self.magnitude.iter_mut().zip(&self.power) {
             *magnitude = power.sqrt();
