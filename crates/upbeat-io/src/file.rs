@@ -31,7 +31,9 @@ use crate::{Block, IoError, Source, StreamFormat};
 ///
 /// - A packet that cannot be decoded is skipped: the index of the next block jumps by its duration. The same happens
 ///   where the time stamps of a file jump. [`damage`](Self::damage) counts both. MP3 has no time stamps, so a packet
-///   whose very header is damaged is missing without a jump.
+///   whose very header is damaged is missing without a jump. Ogg has one stamp per page of up to a second, so the page
+///   after a lost one still comes at the lost one's place, and the jump after it.
+/// - Of damage within a packet, FLAC and Ogg tell by checksums; MP3 and AAC may decode it to other sound.
 /// - A file that breaks off gives all that can be decoded, and then [`Damage::truncated`]. This needs a header that
 ///   tells the length, which an Ogg file and an MP3 file without a LAME tag lack.
 /// - A file that claims less than there is gives all there is.

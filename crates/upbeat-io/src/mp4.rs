@@ -209,3 +209,110 @@ fn be64(bytes: &[u8], at: usize) -> Option<u64> {
 const MAX_BOXES: usize = 1 << 14;
 /// How deep boxes are nested: the deepest of interest is `moov.udta.meta.ilst.----`.
 const MAX_DEPTH: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn atom(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
+    }
+
+    /// A box with a version, whose field after two times is `field`.
+    fn header(kind: &[u8; 4], version: u8, field: u32) -> Vec<u8> {
+        let times = if version == 1 { 16 } else { 8 };
+        let content = [&[version, 0, 0, 0][..], &vec![0; times], &field.to_be_bytes()].concat();
+        atom(kind, &content)
+    }
+
+    /// An edit list of version 0: durations and starts.
+    fn edit_list(entries: &[(u32, i32)]) -> Vec<u8> {
+        let mut content = vec![0, 0, 0, 0];
+        content.extend((entries.len() as u32).to_be_bytes());
+        for (duration, start) in entries {
+            content.extend(duration.to_be_bytes());
+            content.extend(start.to_be_bytes());
+            content.extend([0, 1, 0, 0]);
+        }
+        atom(b"edts", &atom(b"elst", &content))
+    }
+
+    /// A track number 7 with a clock of 44 100 Hz.
+    fn track(edits: &[u8]) -> Vec<u8> {
+        let media = atom(b"mdia", &header(b"mdhd", 0, 44_100));
+        atom(b"trak", &[header(b"tkhd", 1, 7), edits.to_vec(), media].concat())
+    }
+
+    fn file(movie: &[Vec<u8>]) -> Vec<u8> {
+        let movie = atom(b"moov", &movie.concat());
+        [atom(b"ftyp", b"M4A "), atom(b"mdat", &[0; 100]), movie].concat()
+    }
+
+    fn edits_of(bytes: Vec<u8>) -> Vec<Edit> {
+        edits(&mut Cursor::new(bytes))
+    }
+
+    fn itunes_tag(text: &str) -> Vec<u8> {
+        let data = [&[0, 0, 0, 1, 0, 0, 0, 0], text.as_bytes()].concat();
+        let name = atom(b"name", b"\0\0\0\0iTunSMPB");
+        let tag = [atom(b"mean", b"\0\0\0\0com.apple.iTunes"), name, atom(b"data", &data)].concat();
+        let list = atom(b"ilst", &atom(b"----", &tag));
+        atom(b"udta", &atom(b"meta", &[&[0; 4][..], &list].concat()))
+    }
+
+    const TAG: &str = " 00000000 00000840 000001C0 0000000000001000 00000000 00000000";
+
+    #[test]
+    fn an_edit_list_says_where_the_sound_starts() {
+        let slow = header(b"mvhd", 0, 1000);
+        let exact = header(b"mvhd", 1, 44_100);
+        let edit = |length| vec![Edit { track: 7, delay: 1024, length }];
+        let list = edit_list(&[(5000, 1024)]);
+        // A clock of milliseconds cannot say where it ends.
+        assert_eq!(edits_of(file(&[slow, track(&list)])), edit(None));
+        assert_eq!(edits_of(file(&[exact.clone(), track(&list)])), edit(Some(5000)));
+        // Silence first, then two cuts.
+        let cuts = edit_list(&[(300, -1), (1000, 1024), (1000, 9000)]);
+        assert_eq!(edits_of(file(&[exact.clone(), track(&cuts)])), edit(None));
+        assert_eq!(edits_of(file(&[exact, track(&edit_list(&[(300, -1)]))])), []);
+    }
+
+    #[test]
+    fn an_edit_list_of_64_bits_is_read_alike() {
+        let mut content = vec![1, 0, 0, 0, 0, 0, 0, 1];
+        content.extend(5000_u64.to_be_bytes());
+        content.extend(1024_u64.to_be_bytes());
+        content.extend([0, 1, 0, 0]);
+        let list = atom(b"edts", &atom(b"elst", &content));
+        let movie = file(&[header(b"mvhd", 0, 44_100), track(&list)]);
+        assert_eq!(edits_of(movie), [Edit { track: 7, delay: 1024, length: Some(5000) }]);
+    }
+
+    #[test]
+    fn a_tag_holds_where_there_is_no_edit_list() {
+        let tagged = Edit { track: 7, delay: 0x840, length: Some(0x1000) };
+        let movie = header(b"mvhd", 0, 1000);
+        assert_eq!(edits_of(file(&[movie.clone(), track(&[]), itunes_tag(TAG)])), [tagged]);
+        let both = file(&[movie.clone(), track(&edit_list(&[(5000, 1024)])), itunes_tag(TAG)]);
+        assert_eq!(edits_of(both), [Edit { track: 7, delay: 1024, length: None }]);
+        assert_eq!(edits_of(file(&[movie, track(&[]), itunes_tag(" what is this")])), []);
+    }
+
+    #[test]
+    fn other_files_and_sizes_that_lie_have_no_edits() {
+        assert_eq!(edits_of(b"RIFF\x10\0\0\0WAVEfmt and so on".to_vec()), []);
+        let whole = file(&[header(b"mvhd", 0, 1000), track(&edit_list(&[(5000, 1024)]))]);
+        for length in 0..whole.len() {
+            let _ = edits_of(whole[..length].to_vec());
+        }
+        for at in 0..whole.len() - 4 {
+            for size in [0, 1, 7, 8, u32::MAX] {
+                let mut lying = whole.clone();
+                lying[at..at + 4].copy_from_slice(&u32::to_be_bytes(size));
+                let _ = edits_of(lying);
+            }
+        }
+    }
+}

@@ -44,7 +44,7 @@ encode("sweep.mulaw.wav", 16_000, lossless[:2500], "-c:a", "pcm_mulaw")
 
 lossy = stereo(44_100, 40_000)
 encode("sweep.mp3", 44_100, lossy, "-c:a", "libmp3lame", "-b:a", "96k")
-encode("sweep.ogg", 44_100, lossy, "-c:a", "libvorbis", "-q:a", "1")
+encode("sweep.ogg", 44_100, lossy, "-c:a", "libvorbis", "-q:a", "1", "-page_duration", "100000")
 encode("sweep.aac.m4a", 44_100, lossy, "-c:a", "aac", "-b:a", "96k")
 encode("sweep.adts.aac", 44_100, lossy[:20_000], "-c:a", "aac", "-b:a", "64k", "-f", "adts")
 
