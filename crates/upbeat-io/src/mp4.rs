@@ -216,12 +216,12 @@ mod tests {
 
     use super::*;
 
-    fn atom(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
-        [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
+    fn atom(kind: &str, content: &[u8]) -> Vec<u8> {
+        [&(content.len() as u32 + 8).to_be_bytes()[..], kind.as_bytes(), content].concat()
     }
 
     /// A box with a version, whose field after two times is `field`.
-    fn header(kind: &[u8; 4], version: u8, field: u32) -> Vec<u8> {
+    fn header(kind: &str, version: u8, field: u32) -> Vec<u8> {
         let times = if version == 1 { 16 } else { 8 };
         let content = [&[version, 0, 0, 0][..], &vec![0; times], &field.to_be_bytes()].concat();
         atom(kind, &content)
@@ -236,18 +236,18 @@ mod tests {
             content.extend(start.to_be_bytes());
             content.extend([0, 1, 0, 0]);
         }
-        atom(b"edts", &atom(b"elst", &content))
+        atom("edts", &atom("elst", &content))
     }
 
     /// A track number 7 with a clock of 44 100 Hz.
     fn track(edits: &[u8]) -> Vec<u8> {
-        let media = atom(b"mdia", &header(b"mdhd", 0, 44_100));
-        atom(b"trak", &[header(b"tkhd", 1, 7), edits.to_vec(), media].concat())
+        let media = atom("mdia", &header("mdhd", 0, 44_100));
+        atom("trak", &[header("tkhd", 1, 7), edits.to_vec(), media].concat())
     }
 
     fn file(movie: &[Vec<u8>]) -> Vec<u8> {
-        let movie = atom(b"moov", &movie.concat());
-        [atom(b"ftyp", b"M4A "), atom(b"mdat", &[0; 100]), movie].concat()
+        let movie = atom("moov", &movie.concat());
+        [atom("ftyp", b"M4A "), atom("mdat", &[0; 100]), movie].concat()
     }
 
     fn edits_of(bytes: Vec<u8>) -> Vec<Edit> {
@@ -256,18 +256,18 @@ mod tests {
 
     fn itunes_tag(text: &str) -> Vec<u8> {
         let data = [&[0, 0, 0, 1, 0, 0, 0, 0], text.as_bytes()].concat();
-        let name = atom(b"name", b"\0\0\0\0iTunSMPB");
-        let tag = [atom(b"mean", b"\0\0\0\0com.apple.iTunes"), name, atom(b"data", &data)].concat();
-        let list = atom(b"ilst", &atom(b"----", &tag));
-        atom(b"udta", &atom(b"meta", &[&[0; 4][..], &list].concat()))
+        let name = atom("name", b"\0\0\0\0iTunSMPB");
+        let tag = [atom("mean", b"\0\0\0\0com.apple.iTunes"), name, atom("data", &data)].concat();
+        let list = atom("ilst", &atom("----", &tag));
+        atom("udta", &atom("meta", &[&[0; 4][..], &list].concat()))
     }
 
     const TAG: &str = " 00000000 00000840 000001C0 0000000000001000 00000000 00000000";
 
     #[test]
     fn an_edit_list_says_where_the_sound_starts() {
-        let slow = header(b"mvhd", 0, 1000);
-        let exact = header(b"mvhd", 1, 44_100);
+        let slow = header("mvhd", 0, 1000);
+        let exact = header("mvhd", 1, 44_100);
         let edit = |length| vec![Edit { track: 7, delay: 1024, length }];
         let list = edit_list(&[(5000, 1024)]);
         // A clock of milliseconds cannot say where it ends.
@@ -285,15 +285,15 @@ mod tests {
         content.extend(5000_u64.to_be_bytes());
         content.extend(1024_u64.to_be_bytes());
         content.extend([0, 1, 0, 0]);
-        let list = atom(b"edts", &atom(b"elst", &content));
-        let movie = file(&[header(b"mvhd", 0, 44_100), track(&list)]);
+        let list = atom("edts", &atom("elst", &content));
+        let movie = file(&[header("mvhd", 0, 44_100), track(&list)]);
         assert_eq!(edits_of(movie), [Edit { track: 7, delay: 1024, length: Some(5000) }]);
     }
 
     #[test]
     fn a_tag_holds_where_there_is_no_edit_list() {
         let tagged = Edit { track: 7, delay: 0x840, length: Some(0x1000) };
-        let movie = header(b"mvhd", 0, 1000);
+        let movie = header("mvhd", 0, 1000);
         assert_eq!(edits_of(file(&[movie.clone(), track(&[]), itunes_tag(TAG)])), [tagged]);
         let both = file(&[movie.clone(), track(&edit_list(&[(5000, 1024)])), itunes_tag(TAG)]);
         assert_eq!(edits_of(both), [Edit { track: 7, delay: 1024, length: None }]);
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn other_files_and_sizes_that_lie_have_no_edits() {
         assert_eq!(edits_of(b"RIFF\x10\0\0\0WAVEfmt and so on".to_vec()), []);
-        let whole = file(&[header(b"mvhd", 0, 1000), track(&edit_list(&[(5000, 1024)]))]);
+        let whole = file(&[header("mvhd", 0, 1000), track(&edit_list(&[(5000, 1024)]))]);
         for length in 0..whole.len() {
             let _ = edits_of(whole[..length].to_vec());
         }
