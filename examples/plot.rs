@@ -77,7 +77,10 @@ fn draw(picture: &str, title: &str, analysis: &Analysis) -> Result<(), Box<dyn E
     let bands = analysis.log_mel[0].len();
     let loudest = analysis.log_mel.iter().flatten().copied().fold(f32::MIN, f32::max);
     let mut mel = ChartBuilder::on(&upper)
-        .caption(format!("{title}: mel spectrogram, 80 dB, and onsets"), ("sans-serif", 20))
+        .caption(
+            format!("{title}: mel spectrogram (80 dB) with onsets marked above"),
+            ("sans-serif", 20),
+        )
         .margin(8)
         .x_label_area_size(24)
         .y_label_area_size(60)
@@ -89,7 +92,7 @@ fn draw(picture: &str, title: &str, analysis: &Analysis) -> Result<(), Box<dyn E
         .draw()?;
     draw_cells(&mel, analysis, &analysis.log_mel, |level| 1.0 + (level - loudest) / 80.0)?;
     mel.draw_series(analysis.onsets.iter().map(|time| {
-        let mark = [(*time, 0.0), (*time, bands as f64 * 0.08)];
+        let mark = [(*time, bands as f64 * 0.95), (*time, bands as f64)];
         PathElement::new(mark, WHITE.stroke_width(2))
     }))?;
 
@@ -104,6 +107,7 @@ fn draw(picture: &str, title: &str, analysis: &Analysis) -> Result<(), Box<dyn E
         .disable_mesh()
         .x_desc("seconds")
         .y_labels(12)
+        .x_label_formatter(&|seconds| format!("{seconds:.0}"))
         .y_label_formatter(&|class| PITCH_CLASSES[(*class as usize).min(11)].into())
         .label_style(("sans-serif", 14))
         .draw()?;

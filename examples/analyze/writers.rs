@@ -7,6 +7,7 @@ use std::path::Path;
 
 use npyz::WriterBuilder;
 use npyz::npz::NpzWriter;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use tempfile::tempfile;
 use upbeat::{FeatureFrame, FeatureLayout};
 
@@ -51,21 +52,29 @@ pub(crate) struct JsonLines<W>(pub W);
 
 impl<W: Write> FrameWriter for JsonLines<W> {
     fn push(&mut self, frame: &FeatureFrame) -> io::Result<()> {
-        let mut object = serde_json::Map::new();
-        object.insert("time".into(), frame.seconds().into());
-        for feature in frame.layout().features() {
-            let value = match frame.values(feature) {
-                [value] => (*value).into(), // null if not finite
-                values => values.into(),
-            };
-            object.insert(feature.name().into(), value);
-        }
-        serde_json::to_writer(&mut self.0, &object)?;
+        serde_json::to_writer(&mut self.0, &Row(frame))?;
         writeln!(self.0)
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.0.flush()
+    }
+}
+
+struct Row<'a>(&'a FeatureFrame);
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("time", &self.0.seconds())?;
+        for feature in self.0.layout().features() {
+            // What is not finite, JSON writes as null.
+            match self.0.values(feature) {
+                [value] => map.serialize_entry(feature.name(), value)?,
+                values => map.serialize_entry(feature.name(), values)?,
+            }
+        }
+        map.end()
     }
 }
 
@@ -207,7 +216,11 @@ impl WholeFile {
     /// A file that will be `path`.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        Ok(Self { file: tempfile::NamedTempFile::new_in(folder)? })
+        let mut builder = tempfile::Builder::new();
+        // As any new file: the user's umask decides, not the privacy of temporary files.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        Ok(Self { file: builder.tempfile_in(folder)? })
     }
 
     pub(crate) fn writer(&self) -> io::Result<BufWriter<File>> {
