@@ -87,7 +87,9 @@ fn draw(picture: &str, title: &str, analysis: &Analysis) -> Result<(), Box<dyn E
         .build_cartesian_2d(0.0..end, 0.0..bands as f64)?;
     mel.configure_mesh()
         .disable_mesh()
+        .x_label_formatter(&|seconds| format!("{seconds:.0}"))
         .y_desc("mel band")
+        .y_label_formatter(&|band| format!("{band:.0}"))
         .label_style(("sans-serif", 14))
         .draw()?;
     draw_cells(&mel, analysis, &analysis.log_mel, |level| 1.0 + (level - loudest) / 80.0)?;

@@ -262,7 +262,12 @@ impl Planner<'_> {
                     1,
                     |onset, out| out[0] = onset.strength,
                 );
-                strength.feed(self.leaf(Feature::Onset, stage, 1, latency));
+                // The attack is in the hop that the frame has more than the one before.
+                let (frame, hop) = (self.spec.frame_length(), self.spec.hop_length());
+                let latency = latency + (frame - frame.saturating_sub(hop)) as u64 - 1;
+                let mut branch = Branch::new(stage);
+                branch.write(0, self.layout.push(Feature::Onset, 1, latency));
+                strength.feed(branch);
             }
             levels.feed(strength);
         }
