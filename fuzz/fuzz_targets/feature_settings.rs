@@ -89,7 +89,8 @@ fn stages(input: &Input) {
     let Stages { fmin, fmax, seconds, width, htk } = input.stages;
 
     let mut mel = MelConfig::new(rate, frame_length % 4096);
-    (mel.fmin, mel.fmax, mel.n_mels) = (fmin, fmax, usize::from(width % 64));
+    (mel.fmin, mel.fmax) = (f64::from(fmin), f64::from(fmax));
+    mel.n_mels = usize::from(width % 64);
     if htk {
         mel.scale = MelScale::Htk;
     }
