@@ -8,8 +8,9 @@ use upbeat_testkit::signal;
 fn last_frame(config: &AnalyzerConfig) -> FeatureFrame {
     let mut last = None;
     let tone = signal::sine(440.0, 0.5, 44_100, 8192);
-    Analyzer::new(config).unwrap().push(&tone, |frame| last = Some(frame.clone())).unwrap();
-    last.unwrap()
+    let mut analyzer = Analyzer::new(config).expect("valid settings");
+    analyzer.push(&tone, |frame| last = Some(frame.clone())).expect("one channel");
+    last.expect("longer than a frame")
 }
 
 #[test]
