@@ -46,7 +46,6 @@ impl<F: FnMut(SampleIndex, &mut [f32]) -> usize + Send> SynthSource<F> {
     }
 }
 
-/// Only the closure's result is named here: what it captures stays its own.
 impl SynthSource<()> {
     /// A mono stream of `length` samples (`None`: endless), each made from its index.
     pub fn mono(

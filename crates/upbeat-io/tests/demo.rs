@@ -26,9 +26,16 @@ fn any_split_gives_the_same_bits() {
         out.extend_from_slice(block.interleaved);
     }
     assert_eq!(out, whole.interleaved);
+
+    // The same through memory.
     let mut memory = MemorySource::new(out, whole.format).unwrap();
     assert_eq!(memory.length(), source.length());
-    assert!(memory.read(&mut buffer).unwrap().is_some());
+    let mut again: Vec<f32> = Vec::new();
+    while let Some(block) = memory.read(&mut buffer).unwrap() {
+        assert_eq!(block.at, SampleIndex((again.len() / 2) as u64));
+        again.extend_from_slice(block.interleaved);
+    }
+    assert_eq!(again, whole.interleaved);
 }
 
 #[test]

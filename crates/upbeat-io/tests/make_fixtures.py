@@ -48,7 +48,8 @@ encode("sweep.ogg", 44_100, lossy, "-c:a", "libvorbis", "-q:a", "1", "-page_dura
 encode("sweep.aac.m4a", 44_100, lossy, "-c:a", "aac", "-b:a", "96k")
 encode("sweep.adts.aac", 44_100, lossy[:20_000], "-c:a", "aac", "-b:a", "64k", "-f", "adts")
 
-# Silence, then sound, at a variable bit rate and without the tag that counts packets: a guess of the length from the
-# first packets is far too short.
-quiet_first = np.concatenate([np.zeros(40_000), sweep(44_100, 40_000)])
-encode("untagged.mp3", 44_100, quiet_first, "-c:a", "libmp3lame", "-q:a", "6", "-write_xing", "0", "-id3v2_version", "0")
+# Noise, then a soft sweep, at a variable bit rate and without the tag that counts packets: a guess of the length from
+# the first packets, which are large, is too short.
+noise = np.random.default_rng(0).uniform(-0.5, 0.5, 20_000)
+noise_first = np.concatenate([noise, 0.5 * sweep(44_100, 40_000)])
+encode("untagged.mp3", 44_100, noise_first, "-c:a", "libmp3lame", "-q:a", "6", "-write_xing", "0", "-id3v2_version", "0")

@@ -280,3 +280,37 @@ impl Bank {
 const MASTER: f64 = 0.925;
 /// Sines advanced together.
 const LANES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A quarter of a second from 0.125 s on, where the note begins.
+    fn play(instrument: Instrument, hz: u32) -> (u64, Vec<[f64; CHANNELS]>) {
+        let pitch = Some(40).filter(|_| instrument != Instrument::Kick);
+        let note = Note { start: 0.125, instrument, pitch, duration: 0.1, velocity: 1.0 };
+        let mut voice = Voice::new(&note, SampleRate::new(hz).unwrap());
+        let mut out = vec![[0.0; CHANNELS]; hz as usize / 4];
+        let first = u64::from(hz) / 8;
+        voice.add_to(first, &mut out);
+        (first, out)
+    }
+
+    #[test]
+    fn a_note_that_begins_between_two_samples_is_the_same_note() {
+        for instrument in [Instrument::Kick, Instrument::Bass, Instrument::Pad, Instrument::Lead] {
+            // 0.125 s are 1378.125 samples here, and 11 025 there.
+            let (coarse_first, coarse) = play(instrument, 11_025);
+            let (fine_first, fine) = play(instrument, 88_200);
+            let mut loudest = 0.0_f64;
+            for (n, sample) in (coarse_first..).zip(&coarse).skip(1) {
+                let same = fine[(8 * n - fine_first) as usize];
+                for c in 0..CHANNELS {
+                    assert!((sample[c] - same[c]).abs() < 1e-9, "{instrument:?} at sample {n}");
+                    loudest = loudest.max(sample[c].abs());
+                }
+            }
+            assert!(loudest > 0.02, "{instrument:?} is heard");
+        }
+    }
+}
