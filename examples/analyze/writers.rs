@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use npyz::WriterBuilder;
-use npyz::npz::NpzWriter;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tempfile::tempfile;
 use upbeat::{FeatureFrame, FeatureLayout};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 /// Takes the frames of one song, in order.
 pub(crate) trait FrameWriter {
@@ -83,7 +84,7 @@ impl Serialize for Row<'_> {
 /// Frames are spooled to unnamed temporary files, one per array, so that memory does not grow with the
 /// song. The arrays are in Fortran order, in which a frame's values lie side by side as they come.
 pub(crate) struct Npz<W: Write + Seek> {
-    out: NpzWriter<W>,
+    out: ZipWriter<W>,
     sample_rate: u32,
     hop_length: usize,
     times: Spool,
@@ -127,7 +128,7 @@ impl<W: Write + Seek> Npz<W> {
             }
         }
         Ok(Self {
-            out: NpzWriter::new(out),
+            out: ZipWriter::new(out),
             sample_rate: spec.sample_rate().hz(),
             hop_length: spec.hop_length(),
             times: Spool::new()?,
@@ -154,8 +155,9 @@ impl<W: Write + Seek> FrameWriter for Npz<W> {
         for (name, value) in
             [("sr", i64::from(self.sample_rate)), ("hop_length", self.hop_length as i64)]
         {
-            let options = self.out.array(name, npyz::zip::write::FileOptions::default())?;
-            let mut array = options.default_dtype().shape(&[]).begin_nd()?;
+            self.out.start_file(format!("{name}.npy"), ENTRY)?;
+            let options = npyz::WriteOptions::new().default_dtype().shape(&[]);
+            let mut array = options.writer(&mut self.out).begin_nd()?;
             array.push(&value)?;
             array.finish()?;
         }
@@ -167,18 +169,24 @@ impl<W: Write + Seek> FrameWriter for Npz<W> {
             }
             write_array(&mut self.out, &array.name, &[n as u64, frames], array.spool)?;
         }
-        Ok(())
+        self.out.finish()?.flush()
     }
 }
 
+/// Arrays lie in the archive as they are, and may be larger than 4 GB.
+const ENTRY: SimpleFileOptions =
+    SimpleFileOptions::DEFAULT.compression_method(zip::CompressionMethod::Stored).large_file(true);
+
 fn write_array<W: Write + Seek>(
-    out: &mut NpzWriter<W>,
+    out: &mut ZipWriter<W>,
     name: &str,
     shape: &[u64],
     spool: Spool,
 ) -> io::Result<()> {
-    let options = out.array(name, npyz::zip::write::FileOptions::default().large_file(true))?;
-    let mut array = options.default_dtype().order(npyz::Order::Fortran).shape(shape).begin_nd()?;
+    out.start_file(format!("{name}.npy"), ENTRY)?;
+    let options =
+        npyz::WriteOptions::new().default_dtype().order(npyz::Order::Fortran).shape(shape);
+    let mut array = options.writer(out).begin_nd()?;
     let mut values = spool.read()?;
     let mut bytes = [0; 4];
     for _ in 0..shape.iter().product() {

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use npyz::npz::NpzArchive;
 use npyz::{Deserialize, NpyFile};
 use proptest::prelude::*;
 use upbeat_core::{FrameSpec, SampleIndex, SampleRate, Stage};
@@ -13,6 +14,7 @@ use upbeat_testkit::signal::{add, noise, sine, tone};
 use upbeat_testkit::streamed;
 use upbeat_testkit::streaming::{Bits, assert_streaming};
 use upbeat_window::Framer;
+use zip::ZipArchive;
 
 fn spec(rate: u32, frame_length: usize, hop_length: usize) -> FrameSpec {
     FrameSpec::new(frame_length, hop_length, SampleRate::new(rate).unwrap()).unwrap()
@@ -171,11 +173,10 @@ struct Golden {
 
 fn golden() -> Vec<Golden> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pyin.npz");
-    let mut archive = NpzArchive::open(path).unwrap();
+    let mut archive = ZipArchive::new(File::open(path).unwrap()).unwrap();
     let mut load = |name: &'static str| {
-        let settings: Vec<f64> =
-            array(archive.by_name(&format!("{name}-settings")).unwrap().unwrap());
-        let samples: Vec<i16> = array(archive.by_name(&format!("{name}-signal")).unwrap().unwrap());
+        let settings: Vec<f64> = array(archive.by_name(&format!("{name}-settings.npy")).unwrap());
+        let samples: Vec<i16> = array(archive.by_name(&format!("{name}-signal.npy")).unwrap());
         let frames = spec(settings[0] as u32, settings[1] as usize, settings[2] as usize);
         let mut config = PyinConfig::new(frames);
         (config.fmin, config.fmax) = (settings[3], settings[4]);
@@ -184,15 +185,15 @@ fn golden() -> Vec<Golden> {
             name,
             signal: samples.iter().map(|s| f32::from(*s) / 32_768.0).collect(),
             config,
-            f0: array(archive.by_name(&format!("{name}-f0")).unwrap().unwrap()),
-            voiced_prob: array(archive.by_name(&format!("{name}-voiced_prob")).unwrap().unwrap()),
+            f0: array(archive.by_name(&format!("{name}-f0.npy")).unwrap()),
+            voiced_prob: array(archive.by_name(&format!("{name}-voiced_prob.npy")).unwrap()),
         }
     };
     ["legato", "phrases", "vibrato", "glide", "octave", "bass", "speech"].map(&mut load).into()
 }
 
-fn array<T: Deserialize, R: std::io::Read>(file: NpyFile<R>) -> Vec<T> {
-    file.into_vec().unwrap()
+fn array<T: Deserialize>(file: impl Read) -> Vec<T> {
+    NpyFile::new(file).unwrap().into_vec().unwrap()
 }
 
 /// How a track agrees with librosa's: frames compared, voiced alike, voiced in both, and of those

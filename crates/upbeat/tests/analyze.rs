@@ -69,10 +69,11 @@ fn npz_has_librosas_names_and_orientation() {
     let arguments =
         ["tone.wav", "--format", "npz", "--out", "out", "--features", "rms,mfcc,mfcc_delta,pitch"];
     assert!(analyze(&path, &arguments).status.success());
-    let mut arrays = npyz::npz::NpzArchive::open(path.join("out/tone.npz")).unwrap();
+    let archive = std::fs::File::open(path.join("out/tone.npz")).unwrap();
+    let mut arrays = zip::ZipArchive::new(archive).unwrap();
     let frames = (88_200 - 2048) / 512 + 1;
     let mut array = |name: &str| {
-        let array = arrays.by_name(name).unwrap().unwrap_or_else(|| panic!("no array {name}"));
+        let array = npyz::NpyFile::new(arrays.by_name(&format!("{name}.npy")).unwrap()).unwrap();
         let shape = array.shape().to_vec();
         (shape, array.into_vec::<f32>().unwrap())
     };
