@@ -73,12 +73,8 @@ impl ChromaStft {
     ///
     /// If a setting is out of its range.
     pub fn new(config: &ChromaStftConfig) -> Result<Self, ConfigError> {
-        let ChromaStftConfig { n_fft, tuning, ctroct, octwidth, .. } = *config;
-        require_n_fft(n_fft)?;
-        ConfigError::require(tuning.abs() <= 0.5, "tuning", "from -0.5 to 0.5 semitones", tuning)?;
-        ConfigError::require(ctroct.is_finite(), "ctroct", "finite", ctroct)?;
-        ConfigError::require(octwidth > 0.0, "octwidth", "above 0 octaves", octwidth)?;
-        Ok(Self { weights: filterbank(config).into() })
+        let weights = chroma_filterbank(config, N_CHROMA)?;
+        Ok(Self { weights: weights.as_chunks().0.into() })
     }
 
     /// The filterbank, `weights()[k][c]` for bin `k` and pitch class `c`.
@@ -230,18 +226,35 @@ fn scale_to_1(chroma: &mut [f32; N_CHROMA]) {
     }
 }
 
-/// `librosa.filters.chroma`, one row per bin.
-fn filterbank(config: &ChromaStftConfig) -> Vec<[f32; N_CHROMA]> {
+/// The filterbank of `librosa.filters.chroma` for `n_chroma` classes per octave, a multiple of 12: for each of
+/// the `n_fft / 2 + 1` bins one weight per class, from C on.
+///
+/// [`ChromaStft`] uses it with 12 classes; with more, `tuning` is in fractions of a class.
+///
+/// # Errors
+///
+/// If a setting is out of its range, or `n_chroma` is not 12, 24, … 120.
+pub fn chroma_filterbank(
+    config: &ChromaStftConfig,
+    n_chroma: usize,
+) -> Result<Vec<f32>, ConfigError> {
     let ChromaStftConfig { sample_rate, n_fft, tuning, ctroct, octwidth } = *config;
-    let classes = N_CHROMA as f64;
+    require_n_fft(n_fft)?;
+    ConfigError::require(tuning.abs() <= 0.5, "tuning", "from -0.5 to 0.5 semitones", tuning)?;
+    ConfigError::require(ctroct.is_finite(), "ctroct", "finite", ctroct)?;
+    ConfigError::require(octwidth > 0.0, "octwidth", "above 0 octaves", octwidth)?;
+    let multiple = n_chroma.is_multiple_of(N_CHROMA) && (N_CHROMA..=120).contains(&n_chroma);
+    ConfigError::require(multiple, "n_chroma", "a multiple of 12, up to 120", n_chroma)?;
+
+    let classes = n_chroma as f64;
     // A0 at 27.5 Hz, tuned: octave 0.
     let a0 = 27.5 * 2_f64.powf(f64::from(tuning) / classes);
     let pitch = |k: usize| {
         let hz = k as f64 * sample_rate.as_f64() / n_fft as f64;
         classes * (hz / a0).log2()
     };
-    let n_bins = n_fft / 2 + 1;
-    let filter = |k: usize| {
+    let mut weights = Vec::with_capacity((n_fft / 2 + 1) * n_chroma);
+    for k in 0..=n_fft / 2 {
         // The bin at 0 Hz has no pitch: it is put an octave and a half below the next.
         let at = if k == 0 { pitch(1) - 1.5 * classes } else { pitch(k) };
         let width = match k {
@@ -254,13 +267,13 @@ fn filterbank(config: &ChromaStftConfig) -> Vec<[f32; N_CHROMA]> {
             (-0.5 * (2.0 * distance / width).powi(2)).exp()
         };
         let octave = (at / classes - f64::from(ctroct)) / f64::from(octwidth);
-        // Class 0 of `bump` is A; the rows start at C.
-        let bumps: [f64; N_CHROMA] = std::array::from_fn(|c| bump((c + 3) % N_CHROMA));
-        let norm = bumps.iter().map(|b| b * b).sum::<f64>().sqrt();
+        let norm = (0..n_chroma).map(|class| bump(class).powi(2)).sum::<f64>().sqrt();
         let scale = (-0.5 * octave * octave).exp() / norm;
-        bumps.map(|b| (b * scale) as f32)
-    };
-    (0..n_bins).map(filter).collect()
+        // Class 0 of `bump` is A; the rows start at C, a quarter of an octave above.
+        let from_c = (0..n_chroma).map(|class| bump((class + n_chroma / 4) % n_chroma));
+        weights.extend(from_c.map(|b| (b * scale) as f32));
+    }
+    Ok(weights)
 }
 
 #[cfg(test)]

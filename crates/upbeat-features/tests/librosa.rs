@@ -6,6 +6,7 @@ mod golden;
 
 use golden::Case;
 use upbeat_core::{Chain, FrameSpec, SampleIndex, SampleRate, Stage};
+use upbeat_features::chroma::{ChromaStftConfig, chroma_filterbank};
 use upbeat_features::delta::{Delta, DeltaConfig};
 use upbeat_features::kaldi::{KaldiFrame, KaldiFrameConfig};
 use upbeat_features::level::{Rms, ZeroCrossingRate, ZeroCrossingRateConfig};
@@ -202,6 +203,41 @@ fn mel_filterbanks_of_matlab() {
         count += 1;
     }
     println!("     melfb {worst:9.1e}  absolute, {count} filterbanks");
+    assert!(count >= 8 && worst < 1e-5);
+}
+
+#[test]
+fn chroma_filterbanks_of_matlab() {
+    let mut archive = golden::open("matlab.npz");
+    let names = names(&archive);
+    let (mut count, mut worst) = (0, 0.0_f64);
+    for name in names.iter().filter_map(|name| name.strip_suffix("-args")) {
+        if !name.starts_with("chromafb") {
+            continue;
+        }
+        let (_, arguments) = golden::read(&mut archive, &format!("{name}-args"));
+        let [rate, n_fft, n_chroma, a440, ctroct, octwidth] = arguments[..] else {
+            panic!("{name} has other arguments");
+        };
+        let n_chroma = n_chroma as usize;
+        let rate = SampleRate::new(rate as u32).unwrap();
+        let mut config = ChromaStftConfig::new(rate, n_fft as usize);
+        config.tuning = (n_chroma as f64 * (a440 / 440.0).log2()) as f32;
+        config.ctroct = ctroct as f32;
+        config.octwidth = if octwidth == 0.0 { f32::INFINITY } else { octwidth as f32 };
+        let found = chroma_filterbank(&config, n_chroma).unwrap();
+        let (shape, expected) = golden::read(&mut archive, &format!("{name}-wts"));
+        for (class, expected) in expected.chunks(shape[1]).enumerate() {
+            // MATLAB's classes start at A, ours at C.
+            let class = (class + n_chroma - n_chroma / 4) % n_chroma;
+            for (bin, expected) in expected.iter().enumerate() {
+                let found = f64::from(found[bin * n_chroma + class]);
+                worst = worst.max((found - expected).abs());
+            }
+        }
+        count += 1;
+    }
+    println!("  chromafb {worst:9.1e}  absolute, {count} filterbanks");
     assert!(count >= 8 && worst < 1e-5);
 }
 
