@@ -31,6 +31,7 @@ pub use upbeat_features as features;
 pub use upbeat_io as io;
 pub use upbeat_window as window;
 
+mod adapters;
 mod analyzer;
 mod error;
 mod feature;

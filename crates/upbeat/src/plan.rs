@@ -1,9 +1,8 @@
 //! Which stages an analyzer needs, and where their outputs go.
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
-use upbeat_core::{BoxedStage, ConfigError, FrameSpec, SampleIndex, SampleRate, Stage};
+use upbeat_core::{BoxedStage, ConfigError, FrameSpec, SampleRate, Stage};
 use upbeat_features::chroma::{ChromaCqt, ChromaCqtConfig, ChromaStft, ChromaStftConfig, N_CHROMA};
 use upbeat_features::cqt::{Cqt, CqtConfig};
 use upbeat_features::delta::{Delta, DeltaConfig};
@@ -27,7 +26,8 @@ use upbeat_features::stft::{Spectrum, Stft, StftConfig};
 use upbeat_features::tonnetz::Tonnetz;
 use upbeat_window::Framer;
 
-use crate::analyzer::{Branch, Branches, PIECE};
+use crate::adapters::{FirstTwo, Gain, Latest, adapt, or_nan, scalar};
+use crate::analyzer::{Branch, Branches};
 use crate::{AnalyzerConfig, Feature, FeatureLayout, FeatureSet};
 
 /// The stages of an analyzer and the layout of its frames.
@@ -219,8 +219,7 @@ impl Planner<'_> {
         if self.wants(Feature::Pcen) {
             let stage = Pcen::new(&PcenConfig::new(self.spec, n_mels))?;
             // Sound of full scale 1 to the scale of 32-bit samples, which PCEN's settings are made for.
-            let stage =
-                Gain { factor: 2_f32.powi(31), values: vec![0.0; n_mels].into() }.then(stage);
+            let stage = Gain::new(2_f32.powi(31), n_mels).then(stage);
             mel.feed(self.leaf(Feature::Pcen, stage.boxed(), n_mels, 0));
         }
         self.branches.spectrum.push(mel);
@@ -425,158 +424,8 @@ impl Planner<'_> {
     }
 }
 
-/// `stage` on inputs that `input` turns into its own, its outputs flattened into `width` values.
-fn adapt<I, S, P, F>(stage: S, input: P, width: usize, flatten: F) -> BoxedStage<I, [f32]>
-where
-    I: ?Sized + 'static,
-    S: Stage + Send + 'static,
-    P: Fn(&I) -> &S::In + Send + 'static,
-    F: Fn(&S::Out, &mut [f32]) + Send + 'static,
-{
-    let values = vec![f32::NAN; width].into();
-    Adapt { stage, input, flatten, values, takes: PhantomData::<fn(&I)> }.boxed()
-}
-
-/// A stage that emits one value.
-fn scalar<I: ?Sized + 'static, S: Stage<In = I, Out = f32> + Send + 'static>(
-    stage: S,
-) -> BoxedStage<I, [f32]> {
-    adapt(stage, |input| input, 1, |value, out| out[0] = *value)
-}
-
 fn twelve(values: &[f32]) -> &[f32; N_CHROMA] {
     values.first_chunk().expect("chroma has twelve pitch classes")
-}
-
-/// What is not known, in a slice of values.
-fn or_nan(value: Option<f32>) -> f32 {
-    value.unwrap_or(f32::NAN)
-}
-
-struct Adapt<S, P, F, I> {
-    stage: S,
-    input: P,
-    flatten: F,
-    values: Box<[f32]>,
-    takes: PhantomData<I>,
-}
-
-impl<I, S, P, F> Stage for Adapt<S, P, F, fn(&I)>
-where
-    I: ?Sized,
-    S: Stage,
-    P: Fn(&I) -> &S::In,
-    F: Fn(&S::Out, &mut [f32]),
-{
-    type In = I;
-    type Out = [f32];
-
-    fn process(&mut self, at: SampleIndex, input: &I, mut emit: impl FnMut(SampleIndex, &[f32])) {
-        let Self { stage, values, flatten, .. } = self;
-        stage.process(at, (self.input)(input), |at, output| {
-            flatten(output, values);
-            emit(at, values);
-        });
-    }
-
-    fn reset(&mut self) {
-        self.stage.reset();
-    }
-
-    fn latency(&self) -> u64 {
-        self.stage.latency()
-    }
-}
-
-/// Says again, at the end of each block, what a stage that speaks more seldom has said last.
-struct Latest {
-    stage: BoxedStage<[f32], [f32]>,
-    values: Box<[f32]>,
-}
-
-impl Latest {
-    fn new(stage: BoxedStage<[f32], [f32]>, width: usize) -> Self {
-        Self { stage, values: vec![f32::NAN; width].into() }
-    }
-}
-
-impl Stage for Latest {
-    type In = [f32];
-    type Out = [f32];
-
-    fn process(
-        &mut self,
-        at: SampleIndex,
-        block: &[f32],
-        mut emit: impl FnMut(SampleIndex, &[f32]),
-    ) {
-        let Self { stage, values } = self;
-        stage.process(at, block, |_, output| values.copy_from_slice(output));
-        emit(at, values);
-    }
-
-    fn reset(&mut self) {
-        self.stage.reset();
-        self.values.fill(f32::NAN);
-    }
-}
-
-/// The first two channels of an interleaved stream, interleaved.
-struct FirstTwo {
-    channels: usize,
-    pairs: Box<[f32]>,
-}
-
-impl FirstTwo {
-    fn new(channels: usize) -> Self {
-        Self { channels, pairs: vec![0.0; 2 * PIECE].into() }
-    }
-}
-
-impl Stage for FirstTwo {
-    type In = [f32];
-    type Out = [f32];
-
-    fn process(
-        &mut self,
-        at: SampleIndex,
-        block: &[f32],
-        mut emit: impl FnMut(SampleIndex, &[f32]),
-    ) {
-        let samples = block.len() / self.channels;
-        let pairs = &mut self.pairs[..2 * samples];
-        for (pair, all) in pairs.chunks_exact_mut(2).zip(block.chunks_exact(self.channels)) {
-            pair.copy_from_slice(&all[..2]);
-        }
-        emit(at, pairs);
-    }
-
-    fn reset(&mut self) {}
-}
-
-/// Values times a factor.
-struct Gain {
-    factor: f32,
-    values: Box<[f32]>,
-}
-
-impl Stage for Gain {
-    type In = [f32];
-    type Out = [f32];
-
-    fn process(
-        &mut self,
-        at: SampleIndex,
-        values: &[f32],
-        mut emit: impl FnMut(SampleIndex, &[f32]),
-    ) {
-        for (out, value) in self.values.iter_mut().zip(values) {
-            *out = self.factor * value;
-        }
-        emit(at, &self.values);
-    }
-
-    fn reset(&mut self) {}
 }
 
 /// The notes C2 and C7, in Hz.

@@ -13,7 +13,7 @@ fn analyze(folder: &Path, arguments: &[&str]) -> Output {
     let name = format!("analyze{}", std::env::consts::EXE_SUFFIX);
     let example = test.parent().and_then(Path::parent).map(|p| p.join("examples").join(name));
     let example = example.expect("target/PROFILE/deps/TEST");
-    assert!(example.exists(), "{example:?} is missing: `cargo test -p upbeat` builds it");
+    assert!(example.exists(), "{} is missing: `cargo test -p upbeat` builds it", example.display());
     Command::new(example).args(arguments).current_dir(folder).output().expect("it runs")
 }
 
