@@ -42,3 +42,8 @@ pub use analyzer::{Analyzer, AnalyzerConfig, AnalyzerStats};
 pub use error::Error;
 pub use feature::{Feature, FeatureSet};
 pub use frame::{FeatureFrame, FeatureLayout};
+
+/// The code in the README is tested with that of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
