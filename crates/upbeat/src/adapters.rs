@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use upbeat_core::{BoxedStage, SampleIndex, Stage};
 
-use crate::analyzer::PIECE;
+use crate::branch::PIECE;
 
 /// `stage` on inputs that `input` turns into its own, its outputs flattened into `width` values.
 pub(crate) fn adapt<I, S, P, F>(

@@ -1,69 +1,15 @@
 //! All features of a stream at once, without threads.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
-use upbeat_core::{
-    BoxedStage, ConfigError, Continuity, FrameSpec, SampleIndex, SampleRate, Stage, sanitize,
-};
-use upbeat_features::stft::{Spectrum, Stft};
+use upbeat_core::{ConfigError, Continuity, FrameSpec, SampleIndex, SampleRate, Stage, sanitize};
+use upbeat_features::stft::Stft;
 use upbeat_window::Framer;
 
+use crate::branch::{Branches, PIECE};
 use crate::plan::Plan;
-use crate::{Error, FeatureFrame, FeatureLayout, FeatureSet};
-
-/// Settings of [`Analyzer`].
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub struct AnalyzerConfig {
-    /// Samples per second and channel, in Hz; at least 1. There is no default.
-    pub sample_rate: u32,
-    /// Interleaved channels, 1 to [`Analyzer::MAX_CHANNELS`]. Features are those of their mean, but for
-    /// loudness (of all channels) and stereo (of the first two).
-    pub channels: usize,
-    /// What to compute. Default: [`FeatureSet::DEFAULT`].
-    pub features: FeatureSet,
-    /// Samples per frame, the size of the FFT. Default: 2048.
-    pub frame_length: usize,
-    /// Samples from frame to frame. Default: 512.
-    pub hop_length: usize,
-    /// Mel bands. Default: 128.
-    pub n_mels: usize,
-    /// Mel-frequency cepstral coefficients. Default: 20.
-    pub n_mfcc: usize,
-    /// Lowest pitch looked for, in Hz. Default: `None`, which is 65.41 Hz (C2) or, if the frame is too
-    /// short for that, the lowest it can hold.
-    pub pitch_fmin: Option<f32>,
-    /// Highest pitch looked for, in Hz. Default: `None`, which is 2093 Hz (C7) or a quarter of the
-    /// sample rate, whichever is less.
-    pub pitch_fmax: Option<f32>,
-}
-
-impl AnalyzerConfig {
-    /// The usual settings for a stream of this rate and channel count.
-    #[must_use]
-    pub const fn new(sample_rate: u32, channels: usize) -> Self {
-        Self {
-            sample_rate,
-            channels,
-            features: FeatureSet::DEFAULT,
-            frame_length: 2048,
-            hop_length: 512,
-            n_mels: 128,
-            n_mfcc: 20,
-            pitch_fmin: None,
-            pitch_fmax: None,
-        }
-    }
-
-    /// The same settings for these features only.
-    #[must_use]
-    pub fn with_features(self, features: impl Into<FeatureSet>) -> Self {
-        Self { features: features.into(), ..self }
-    }
-}
+use crate::{AnalyzerConfig, Error, FeatureFrame, FeatureLayout};
 
 /// What an [`Analyzer`] has seen so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -289,73 +235,3 @@ impl fmt::Debug for Analyzer {
             .finish_non_exhaustive()
     }
 }
-
-/// The stages of an analyzer, by what they take.
-#[derive(Default)]
-pub(crate) struct Branches {
-    /// Pieces of the interleaved stream.
-    pub(crate) interleaved: Vec<Branch<[f32]>>,
-    /// Pieces of the mean of all channels.
-    pub(crate) mono: Vec<Branch<[f32]>>,
-    /// Frames of that mean.
-    pub(crate) frame: Vec<Branch<[f32]>>,
-    /// Their spectra.
-    pub(crate) spectrum: Vec<Branch<Spectrum>>,
-}
-
-impl Branches {
-    fn reset(&mut self) {
-        for branches in [&mut self.interleaved, &mut self.mono, &mut self.frame] {
-            branches.iter_mut().for_each(Branch::reset);
-        }
-        self.spectrum.iter_mut().for_each(Branch::reset);
-    }
-}
-
-/// A stage, the columns its outputs go to, and the stages that use its outputs.
-pub(crate) struct Branch<I: ?Sized> {
-    stage: BoxedStage<I, [f32]>,
-    /// Where its outputs go: (first output, columns), one pair per feature that they serve.
-    columns: Vec<(usize, Range<usize>)>,
-    next: Vec<Branch<[f32]>>,
-}
-
-impl<I: ?Sized> Branch<I> {
-    pub(crate) fn new(stage: BoxedStage<I, [f32]>) -> Self {
-        Self { stage, columns: Vec::new(), next: Vec::new() }
-    }
-
-    /// Writes outputs from the one numbered `first` on to `columns`.
-    pub(crate) fn write(&mut self, first: usize, columns: Range<usize>) {
-        self.columns.push((first, columns));
-    }
-
-    /// Feeds the outputs to `branch` as well.
-    pub(crate) fn feed(&mut self, branch: Branch<[f32]>) {
-        self.next.push(branch);
-    }
-
-    fn process(&mut self, at: SampleIndex, input: &I, values: &mut [f32]) {
-        let Self { stage, columns, next } = self;
-        stage.process(at, input, |at, output| {
-            for (first, columns) in &*columns {
-                values[columns.clone()].copy_from_slice(&output[*first..][..columns.len()]);
-            }
-            for branch in &mut *next {
-                branch.process(at, output, values);
-            }
-        });
-    }
-
-    fn reset(&mut self) {
-        self.stage.reset();
-        self.next.iter_mut().for_each(Self::reset_next);
-    }
-
-    fn reset_next(branch: &mut Branch<[f32]>) {
-        branch.reset();
-    }
-}
-
-/// Samples taken at once, so that short scratch serves blocks of any size.
-pub(crate) const PIECE: usize = 512;

@@ -33,12 +33,15 @@ pub use upbeat_window as window;
 
 mod adapters;
 mod analyzer;
+mod branch;
+mod config;
 mod error;
 mod feature;
 mod frame;
 mod plan;
 
-pub use analyzer::{Analyzer, AnalyzerConfig, AnalyzerStats};
+pub use analyzer::{Analyzer, AnalyzerStats};
+pub use config::AnalyzerConfig;
 pub use error::Error;
 pub use feature::{Feature, FeatureSet};
 pub use frame::{FeatureFrame, FeatureLayout};

@@ -27,7 +27,7 @@ use upbeat_features::tonnetz::Tonnetz;
 use upbeat_window::Framer;
 
 use crate::adapters::{FirstTwo, Gain, Latest, adapt, or_nan, scalar};
-use crate::analyzer::{Branch, Branches};
+use crate::branch::{Branch, Branches};
 use crate::{AnalyzerConfig, Feature, FeatureLayout, FeatureSet};
 
 /// The stages of an analyzer and the layout of its frames.
