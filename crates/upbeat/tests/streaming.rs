@@ -65,7 +65,8 @@ fn any_split_gives_the_same_bits() {
 
 #[test]
 fn also_where_the_hop_exceeds_the_frame_or_does_not_divide_it() {
-    for (seed, hop_length) in [(1, 1025), (2, 2999), (3, 300)] {
+    // The last fits the song nine times: after `reset` the next frame starts where it would have anyway.
+    for (seed, hop_length) in [(1, 1025), (2, 2999), (3, 300), (4, 3675)] {
         let mut config = AnalyzerConfig::new(22_050, 1).with_features(FeatureSet::ALL);
         config.frame_length = 1024;
         config.hop_length = hop_length;
