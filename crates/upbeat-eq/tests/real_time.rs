@@ -1,0 +1,37 @@
+//! Nothing here allocates or frees once it is made.
+
+use upbeat_core::{SampleIndex, SampleRate, Stage};
+use upbeat_eq::{Band, Equalizer, EqualizerConfig, Kernel};
+use upbeat_testkit::alloc::{CountingAllocator, count};
+use upbeat_testkit::signal;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+#[test]
+fn the_equalizer_at_rest_and_on_the_move() {
+    for kernel in [Kernel::Scalar, Kernel::Portable, Kernel::Avx2] {
+        let rate = SampleRate::new(48_000).unwrap();
+        let mut config = EqualizerConfig::new(rate, 3, &[Band::off(); 9]);
+        config.kernel = kernel;
+        let (mut equalizer, mut handle) = Equalizer::with_handle(&config).unwrap();
+        let mut samples = signal::noise(0.5, 3, 3 * 20_000);
+        for (round, from) in [0, 50_000, 3].into_iter().enumerate() {
+            handle.set_band(round, Band::peak(900.0, 6.0, 1.0)).unwrap();
+            let mut emitted = 0;
+            let counts = count(|| {
+                let mut at = SampleIndex(from);
+                for length in [1, 300, 64, 0, 20_000, 7] {
+                    let block = &mut samples[..3 * length];
+                    equalizer.process_in_place(at, block);
+                    at += length as u64;
+                    equalizer.process(at, block, |_, piece| emitted += piece.len());
+                    at += length as u64;
+                }
+                equalizer.reset();
+            });
+            assert!(counts.is_zero(), "{kernel:?}: {counts:?}");
+            assert_eq!(emitted, 3 * 20_372);
+        }
+    }
+}
