@@ -1,0 +1,12 @@
+//! Prediction: what a piece of music will do next, said before it does it, with a probability that can
+//! be trusted.
+//!
+//! - [`energy`]: how loud the music is for what it has been, and when that changes.
+//! - [`harmony`]: chord labels, and what chord comes next and when.
+//! - [`scoring`]: predictions held against what came.
+
+#![forbid(unsafe_code)]
+
+pub mod energy;
+pub mod harmony;
+pub mod scoring;

@@ -1,0 +1,69 @@
+//! Energy keeps the streaming contract.
+
+use proptest::prelude::*;
+use upbeat_core::{SampleIndex, SampleRate, Stage};
+use upbeat_predict::energy::{EnergyConfig, EnergyTracker};
+use upbeat_testkit::signal;
+use upbeat_testkit::streamed;
+use upbeat_testkit::streaming::assert_streaming;
+
+/// A stage whose outputs are made into numbers, so that bits can be compared.
+struct Numbers<S, F>(S, F);
+
+impl<S: Stage<In = [f32]>, F: Fn(&S::Out) -> Vec<f32>> Stage for Numbers<S, F> {
+    type In = [f32];
+    type Out = [f32];
+
+    fn process(
+        &mut self,
+        at: SampleIndex,
+        input: &[f32],
+        mut emit: impl FnMut(SampleIndex, &[f32]),
+    ) {
+        let Self(stage, numbers) = self;
+        stage.process(at, input, |at, output| emit(at, &numbers(output)));
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    fn latency(&self) -> u64 {
+        self.0.latency()
+    }
+}
+
+fn energy(rate: u32, channels: usize) -> impl Stage<In = [f32], Out = [f32]> {
+    let rate = SampleRate::new(rate).expect("not 0");
+    let tracker = EnergyTracker::new(&EnergyConfig::new(rate, channels)).expect("valid settings");
+    Numbers(tracker, |energy: &upbeat_predict::energy::Energy| {
+        let values = [energy.loudness, energy.energy, energy.forecast];
+        let mut numbers: Vec<f32> = values.map(|v| v.unwrap_or(f32::NAN)).to_vec();
+        if let Some(t) = energy.transition {
+            numbers.extend([t.change, t.confidence]);
+        }
+        numbers
+    })
+}
+
+fn music(rate: u32, seed: u64, seconds: usize) -> Vec<f32> {
+    let length = rate as usize * seconds;
+    let mut sum = signal::tone(110.0, 8, 0.2, rate, length);
+    signal::add(&mut sum, &signal::tone(138.6, 8, 0.2, rate, length));
+    signal::add(&mut sum, &signal::noise(0.01, seed, length));
+    for sample in &mut sum[length / 2..] {
+        *sample *= 0.3;
+    }
+    sum
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2))]
+
+    #[test]
+    fn any_split_gives_the_same_energy(seed: u64) {
+        let one = music(2000, seed, 12);
+        let two = signal::interleave(&[&one, &one]);
+        assert_streaming(|| streamed!(energy(2000, 2)), &two, 2, seed);
+    }
+}
