@@ -13,11 +13,11 @@ pub struct EnergyConfig {
     pub sample_rate: SampleRate,
     /// How many channels are interleaved.
     pub channels: usize,
-    /// How many decibels the level must change for a transition, from 1 to 40. Default: 4.5.
+    /// How many decibels the level must change for a transition, from 1 to 40. Default: 4.2.
     pub threshold: f32,
     /// How long the new level must have lasted before a transition is announced, in seconds from 0.5 to 8.
-    /// Default: 3.5. Sooner is less certain: with 2 s, three in ten announcements are wrong on the
-    /// recordings of `docs/accuracy.md`.
+    /// Default: 3.5. Sooner is less certain: with 2 s, three in ten announcements were wrong in the trials
+    /// of `docs/accuracy-harmony.md`.
     pub confirm: f64,
 }
 
@@ -25,7 +25,7 @@ impl EnergyConfig {
     /// The usual settings for interleaved samples.
     #[must_use]
     pub const fn new(sample_rate: SampleRate, channels: usize) -> Self {
-        Self { sample_rate, channels, threshold: 4.5, confirm: 3.5 }
+        Self { sample_rate, channels, threshold: 4.2, confirm: 3.5 }
     }
 }
 
@@ -91,15 +91,15 @@ pub struct Energy {
 /// *Loudness* is BS.1770's (see [`LoudnessMeter`]), averaged over the last second. *Energy* is its place
 /// in the range of the loudness heard, each moment of which counts for half as much after a minute.
 /// The *forecast* for 2 s ahead leans back towards the mean of the last 8 s by 0.6 of the distance
-/// (11 % closer than "as now" on 32 clips, `docs/accuracy.md`).
+/// (11 % closer than "as now" on 32 clips, `docs/accuracy-harmony.md`).
 ///
 /// A *transition* lies where the level of the `confirm` seconds after differs by `threshold` dB or more
 /// from the level of the 4 s before, and by more than 0.3 s to either side of it; not within 3 s
 /// of the last one, nor in the first 4 s. It is announced `confirm + 0.3` s after its place. A *build*
-/// is announced while it goes on: over the last 6 s, each quarter of that is at least 1 dB louder than
-/// the one before, or so are its frequencies above 3 kHz, by 5 dB in all and by no more than half of that
-/// at once. A rise within 4 s of the end of a build is its *drop*, and is announced 1.3 s after it if
-/// the level jumps by 6 dB within that time.
+/// is announced while it goes on: over the last 6 s, each second is at least 1 dB louder than the one
+/// before, or so are its frequencies above 3 kHz, by 6 dB in all and by no more than 0.4 of that at once.
+/// A rise within 4 s of the end of a build is its *drop*, and is announced 1.3 s after it if the level
+/// jumps by 6 dB within that time.
 ///
 /// Latency: that of the loudness. Transitions tell of earlier samples, as said.
 ///
@@ -419,13 +419,13 @@ impl History {
         if self.seen < BUILD {
             return None;
         }
-        let mut levels = [0.0; 4];
-        for (quarter, level) in levels.iter_mut().rev().enumerate() {
-            *level = decibels(self.mean(quarter * BUILD / 4, BUILD / 4))?;
+        let mut levels = [0.0; BUILD / 10];
+        for (second, level) in levels.iter_mut().rev().enumerate() {
+            *level = decibels(self.mean(10 * second, 10))?;
         }
-        let total = levels[3] - levels[0];
-        let steady = levels.windows(2).all(|l| (1.0..=0.5 * total).contains(&(l[1] - l[0])));
-        (total >= 5.0 && steady).then_some(total)
+        let total = levels[levels.len() - 1] - levels[0];
+        let steady = levels.windows(2).all(|l| (1.0..=0.4 * total).contains(&(l[1] - l[0])));
+        (total >= 6.0 && steady).then_some(total)
     }
 
     fn clear(&mut self) {
@@ -501,7 +501,7 @@ impl Range {
 
 /// The share of changes of this size that were changes when looked at afterwards.
 fn confidence(change: f32, threshold: f32) -> f32 {
-    // .73 at the threshold, .92 from 1 dB above it on: 121 announcements, docs/accuracy.md.
+    // About .73 near the threshold, .92 from 1 dB above it on: 121 announcements, docs/accuracy-harmony.md.
     (0.73 + 0.19 * (change.abs() - threshold)).min(0.92)
 }
 

@@ -2,7 +2,7 @@
 //! be trusted.
 //!
 //! - [`energy`]: how loud the music is for what it has been, and when that changes.
-//! - [`harmony`]: chord labels, and what chord comes next and when.
+//! - [`harmony`]: chords and keys as they are heard, and what chord comes next and when.
 //! - [`scoring`]: predictions held against what came.
 
 #![forbid(unsafe_code)]

@@ -1,5 +1,7 @@
 //! Energy transitions of songs whose arrangement is known.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests; clippy knows only the tests themselves")]
+
 use std::f64::consts::TAU;
 
 use upbeat_core::{SampleIndex, SampleRate, Stage};
@@ -50,8 +52,8 @@ fn play(sections: &[Section], rate: u32, random: &mut Random) -> Vec<f32> {
 }
 
 fn listen(samples: &[f32], rate: u32) -> Vec<(f64, EnergyTransition)> {
-    let rate = SampleRate::new(rate).expect("not 0");
-    let mut tracker = EnergyTracker::new(&EnergyConfig::new(rate, 1)).expect("valid settings");
+    let rate = SampleRate::new(rate).unwrap();
+    let mut tracker = EnergyTracker::new(&EnergyConfig::new(rate, 1)).unwrap();
     let mut found = Vec::new();
     tracker.process(SampleIndex(0), samples, |at, energy| {
         found.extend(energy.transition.map(|t| (at.seconds(rate) + 0.1, t)));
@@ -140,11 +142,31 @@ fn the_end_of_all_sound_is_a_fall_and_energy_0() {
     assert_eq!(found[0].1.kind, EnergyKind::Fall);
     assert!((found[0].1.at.0 as f64 / 8000.0 - 15.0).abs() < 0.5);
     let rate = SampleRate::new(8000).unwrap();
-    let mut tracker = EnergyTracker::new(&EnergyConfig::new(rate, 1)).expect("valid settings");
+    let mut tracker = EnergyTracker::new(&EnergyConfig::new(rate, 1)).unwrap();
     let mut last = None;
     tracker.process(SampleIndex(0), &samples, |_, energy| last = Some(*energy));
     let last = last.unwrap();
     assert_eq!((last.loudness, last.energy), (None, Some(0.0)));
+}
+
+#[test]
+fn what_was_about_to_be_announced_is_forgotten_in_a_gap() {
+    let rate = SampleRate::new(8000).unwrap();
+    let section = |seconds, level| Section { seconds, level, builds: false };
+    let samples = play(&[section(10.0, -30.0), section(8.0, -18.0)], 8000, &mut Random::new(4));
+    let announced = listen(&samples, 8000)[0].0;
+    for tenths in 0..6 {
+        let mut tracker = EnergyTracker::new(&EnergyConfig::new(rate, 1)).unwrap();
+        let until = rate.samples(announced - 0.1 * f64::from(tenths)) as usize - 1;
+        let mut found = Vec::new();
+        tracker.process(SampleIndex(0), &samples[..until], |_, energy| {
+            found.extend(energy.transition);
+        });
+        tracker.process(SampleIndex(1_000_000), &samples[until..until + 16_000], |_, energy| {
+            found.extend(energy.transition);
+        });
+        assert_eq!(found, []);
+    }
 }
 
 #[test]

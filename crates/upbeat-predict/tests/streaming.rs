@@ -1,8 +1,11 @@
-//! Energy keeps the streaming contract.
+//! Chords and energy keep the streaming contract.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests; clippy knows only the tests themselves")]
 
 use proptest::prelude::*;
 use upbeat_core::{SampleIndex, SampleRate, Stage};
 use upbeat_predict::energy::{EnergyConfig, EnergyTracker};
+use upbeat_predict::harmony::{ChordConfig, ChordRecognizer};
 use upbeat_testkit::signal;
 use upbeat_testkit::streamed;
 use upbeat_testkit::streaming::assert_streaming;
@@ -33,9 +36,19 @@ impl<S: Stage<In = [f32]>, F: Fn(&S::Out) -> Vec<f32>> Stage for Numbers<S, F> {
     }
 }
 
+fn chords(rate: u32) -> impl Stage<In = [f32], Out = [f32]> {
+    let rate = SampleRate::new(rate).unwrap();
+    let recognizer = ChordRecognizer::new(&ChordConfig::new(rate)).unwrap();
+    Numbers(recognizer, |estimate: &upbeat_predict::harmony::ChordEstimate| {
+        let mut numbers = estimate.triads().to_vec();
+        numbers.extend([estimate.confidence(), estimate.key().most_likely().1]);
+        numbers
+    })
+}
+
 fn energy(rate: u32, channels: usize) -> impl Stage<In = [f32], Out = [f32]> {
-    let rate = SampleRate::new(rate).expect("not 0");
-    let tracker = EnergyTracker::new(&EnergyConfig::new(rate, channels)).expect("valid settings");
+    let rate = SampleRate::new(rate).unwrap();
+    let tracker = EnergyTracker::new(&EnergyConfig::new(rate, channels)).unwrap();
     Numbers(tracker, |energy: &upbeat_predict::energy::Energy| {
         let values = [energy.loudness, energy.energy, energy.forecast];
         let mut numbers: Vec<f32> = values.map(|v| v.unwrap_or(f32::NAN)).to_vec();
@@ -59,6 +72,11 @@ fn music(rate: u32, seed: u64, seconds: usize) -> Vec<f32> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2))]
+
+    #[test]
+    fn any_split_gives_the_same_chords(seed: u64) {
+        assert_streaming(|| streamed!(chords(4000)), &music(4000, seed, 3), 1, seed);
+    }
 
     #[test]
     fn any_split_gives_the_same_energy(seed: u64) {

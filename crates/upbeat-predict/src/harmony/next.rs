@@ -62,8 +62,8 @@ impl Default for NextChordConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct NextChord {
-    chords: Counts,
-    beats: Counts,
+    chords: LongMemory,
+    beats: LongMemory,
     history: Box<[Heard]>,
     heard: usize,
     next: [f32; Triad::COUNT],
@@ -86,8 +86,8 @@ impl NextChord {
         ConfigError::require(memory <= Self::MAX_MEMORY, "memory", "at most 65536", memory)?;
         let tensors = Tensors::read(include_bytes!("../../weights/next_chord.safetensors"))?;
         Ok(Self {
-            chords: Counts::read(&tensors, "chord", Triad::COUNT, LONG_CHORDS)?,
-            beats: Counts::read(&tensors, "beats", Self::MAX_BEATS, LONG_BEATS)?,
+            chords: LongMemory::read(&tensors, "chord", Triad::COUNT, LONG_CHORDS)?,
+            beats: LongMemory::read(&tensors, "beats", Self::MAX_BEATS, LONG_BEATS)?,
             // The chord that sounds and the one before it are always known.
             history: vec![Heard::default(); memory.max(2)].into(),
             heard: 0,
@@ -221,21 +221,21 @@ struct Heard {
 
 /// How often which symbol followed which context, in the long memory.
 #[derive(Clone, Debug)]
-struct Counts {
+struct LongMemory {
     n_symbols: usize,
     /// Contexts, rising: a 1, then the symbols from the latest on, in base `n_symbols`.
     keys: Box<[u32]>,
     /// Where the continuations of each context start, and an end mark.
     starts: Box<[u16]>,
     symbols: Box<[u8]>,
-    times: Box<[u16]>,
+    counts: Box<[u16]>,
     /// What the shorter context weighs, per length of the longer one from 0 on.
     long: Box<[f32]>,
     /// The same for the song's memory, from length 1 on.
     memory: Box<[f32]>,
 }
 
-impl Counts {
+impl LongMemory {
     fn read(
         tensors: &Tensors<'_>,
         kind: &str,
@@ -252,7 +252,7 @@ impl Counts {
         ConfigError::require(sound, "weights", "sorted contexts of known symbols", kind)?;
         Ok(Self {
             n_symbols,
-            times: tensors.of(&format!("{kind}.counts"), end)?,
+            counts: tensors.of(&format!("{kind}.counts"), end)?,
             long: tensors.of(&format!("{kind}.long"), reach + 1)?,
             memory: tensors.of(&format!("{kind}.memory"), MEMORY)?,
             keys,
@@ -268,7 +268,7 @@ impl Counts {
             let Ok(found) = self.keys.binary_search(&key) else { return };
             let range = usize::from(self.starts[found])..usize::from(self.starts[found + 1]);
             let mut counts = [0.0; N];
-            for (symbol, count) in self.symbols[range.clone()].iter().zip(&self.times[range]) {
+            for (symbol, count) in self.symbols[range.clone()].iter().zip(&self.counts[range]) {
                 counts[usize::from(*symbol)] = f32::from(*count);
             }
             refine(p, &counts, *weight);
@@ -341,6 +341,18 @@ mod tests {
         for (a, b) in moved.zip(e_flat.probabilities().unwrap()) {
             assert!((a - b).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn the_chord_that_sounds_is_not_begun_again() {
+        let (mut once, mut twice) = (model(), model());
+        for chord in [0, 14, 0, 10] {
+            once.begin(Triad::from_index(chord), Some(2.0));
+            twice.begin(Triad::from_index(chord), Some(2.0));
+            twice.begin(Triad::from_index(chord), Some(7.0));
+        }
+        assert_eq!(once.probabilities(), twice.probabilities());
+        assert_eq!(once.beats_left(0.0), twice.beats_left(0.0));
     }
 
     #[test]

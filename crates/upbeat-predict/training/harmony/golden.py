@@ -2,16 +2,33 @@
 
   golden.py --weights DIR --out DIR
 
-Reads DIR/next_chord.safetensors; writes next_chord.txt (triad, beats, then the probabilities of the 24 triads to come
-and of the 16 durations of the chord that begins).
+Reads DIR/chords.safetensors and DIR/next_chord.safetensors; writes chord_net.txt (a line of logits for each row of an
+input that both sides make by the same formula) and next_chord.txt (triad, beats, then the probabilities of the 24
+triads to come and of the 16 durations of the chord that begins).
 """
 import argparse
 import os
 
 import numpy as np
+import torch
 from safetensors.numpy import load_file as load_arrays
+from safetensors.torch import load_file
 
+import chords
 import next_chord
+import train
+
+
+def net(path, out):
+    weights = load_file(path)
+    model = train.Net()
+    model.load_state_dict({k: v for k, v in weights.items() if k != 'change'})
+    t, b = np.mgrid[0:20, 0:252]
+    rows = ((t * 7 + b * 13 + t * b) % 29 / 29).astype(np.float32)
+    with torch.no_grad():
+        # The last five rows see zeros ahead; the Rust code never answers them.
+        logits = model(torch.tensor(rows)[None])[0].numpy()[:-5]
+    np.savetxt(out, logits, fmt='%.5f')
 
 
 def after(path, out):
@@ -43,6 +60,8 @@ def main():
     parser.add_argument('--weights', required=True)
     parser.add_argument('--out', required=True)
     a = parser.parse_args()
+    torch.set_num_threads(1)
+    net(os.path.join(a.weights, 'chords.safetensors'), os.path.join(a.out, 'chord_net.txt'))
     after(os.path.join(a.weights, 'next_chord.safetensors'), os.path.join(a.out, 'next_chord.txt'))
 
 
