@@ -1,7 +1,7 @@
 use upbeat_core::{ConfigError, Continuity, MAX_SAMPLE, SampleIndex, SampleRate, Stage, sanitize};
+use upbeat_window::latest::{Latest, Publisher, latest};
 
 use crate::kernel::{self, MAX_SECTIONS, Memory, Sections};
-use crate::latest::{Latest, Publisher, latest};
 use crate::motion::Motion;
 use crate::{Band, BandKind, Coefficients, Design, Kernel, Response};
 

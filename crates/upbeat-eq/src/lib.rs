@@ -24,7 +24,6 @@ mod band;
 mod design;
 mod equalizer;
 mod kernel;
-mod latest;
 mod motion;
 
 pub use band::{Band, BandKind};

@@ -3,6 +3,7 @@
 //! What stands between a stream of samples and the analysis of it, for live audio:
 //!
 //! - [`sample_queue`] carries samples from the audio thread to the analysis thread without a lock.
+//! - [`latest`](latest::latest) carries the newest value of something from one thread to another, without a lock.
 //! - [`Framer`] cuts blocks of any size into frames.
 //! - [`WindowFunction`] tapers them, with the values of `scipy.signal.get_window`.
 //! - [`OverlapAdd`] puts frames together again.
@@ -14,10 +15,12 @@
 mod clean;
 mod framer;
 mod function;
+pub mod latest;
 mod overlap;
 mod queue;
 mod sliding;
 mod statistic;
+mod sync;
 
 pub use framer::Framer;
 pub use function::{Symmetry, WindowFunction};
