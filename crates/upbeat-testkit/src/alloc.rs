@@ -56,6 +56,14 @@ pub fn count(work: impl FnOnce()) -> Counts {
     }
 }
 
+/// What this thread asked of the allocator so far: the difference of two is what it asked in between.
+///
+/// For work that no closure can be put around, such as that of a thread which calls back now and then.
+#[must_use]
+pub fn so_far() -> Counts {
+    COUNTS.get()
+}
+
 thread_local! {
     static COUNTS: Cell<Counts> = const { Cell::new(Counts { allocations: 0, frees: 0, bytes: 0 }) };
 }

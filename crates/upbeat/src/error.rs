@@ -18,4 +18,13 @@ pub enum Error {
     /// A source that cannot be read.
     #[error(transparent)]
     Io(#[from] upbeat_io::IoError),
+    /// The system refuses a thread or a file.
+    #[error("the system refuses: {0}")]
+    System(#[from] std::io::Error),
+    /// A file that is no recorded session, or one of a later version.
+    #[error("is not a session that this version can replay ({reason})")]
+    Session {
+        /// What was found.
+        reason: String,
+    },
 }

@@ -17,6 +17,9 @@
 //! # Ok::<(), upbeat::Error>(())
 //! ```
 //!
+//! [`EventAnalyzer`] adds what is predicted, and tells what happens as [`Event`]s; [`Pipeline`] does so on threads,
+//! from a file, a sound card or samples that you push, to any number of [`Listener`]s.
+//!
 //! For pipelines of your own, compose stages: see [`core::Stage`] and [`features`].
 //!
 //! # Cargo features
@@ -29,6 +32,7 @@
 pub use upbeat_core as core;
 pub use upbeat_features as features;
 pub use upbeat_io as io;
+pub use upbeat_predict as predict;
 pub use upbeat_window as window;
 
 mod adapters;
@@ -36,15 +40,21 @@ mod analyzer;
 mod branch;
 mod config;
 mod error;
+mod event;
+mod event_analyzer;
 mod feature;
 mod frame;
+pub mod pipeline;
 mod plan;
 
 pub use analyzer::{Analyzer, AnalyzerStats};
 pub use config::AnalyzerConfig;
 pub use error::Error;
+pub use event::{Event, EventKind, Interests, Listener};
+pub use event_analyzer::{EventAnalyzer, EventConfig};
 pub use feature::{Feature, FeatureSet};
 pub use frame::{FeatureFrame, FeatureLayout};
+pub use pipeline::{Input, Pipeline, PipelineConfig};
 
 /// The code in the README is tested with that of the documentation.
 #[cfg(doctest)]

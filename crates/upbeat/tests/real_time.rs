@@ -1,8 +1,14 @@
 //! The audio thread is sacred: no allocation, no free, in any call; and an analyzer is small.
 
-use upbeat::core::SampleIndex;
-use upbeat::{Analyzer, AnalyzerConfig, FeatureSet};
-use upbeat_testkit::alloc::{CountingAllocator, count};
+use std::sync::{Arc, Mutex};
+
+use upbeat::core::{SampleIndex, SampleRate};
+use upbeat::io::{StreamFormat, SynthSource, demo};
+use upbeat::{
+    Analyzer, AnalyzerConfig, Event, EventAnalyzer, EventConfig, FeatureSet, Input, Pipeline,
+    PipelineConfig,
+};
+use upbeat_testkit::alloc::{CountingAllocator, Counts, count, so_far};
 use upbeat_testkit::signal;
 
 #[global_allocator]
@@ -32,6 +38,48 @@ fn processing_allocates_and_frees_nothing_from_the_first_call_on() {
         assert!(frames > 200, "{frames} frames");
         assert!(counts.is_zero(), "{channels} channels: {counts:?}");
     }
+}
+
+#[test]
+fn telling_events_allocates_and_frees_nothing() {
+    let mut analyzer = EventAnalyzer::new(&EventConfig::new(22_050, 2)).unwrap();
+    let song = demo::song(SampleRate::new(22_050).unwrap()).unwrap().interleaved;
+    let mut events = 0;
+    let counts = count(|| {
+        let mut listener = |_: &Event| events += 1;
+        for block in song.chunks(2 * 333) {
+            analyzer.push(block, &mut listener).unwrap();
+        }
+        analyzer.process(SampleIndex(1 << 40), &song[..2 * 50_000], &mut listener).unwrap();
+        analyzer.finish(&mut listener);
+        analyzer.reset();
+        analyzer.push(&song[..2 * 20_000], &mut listener).unwrap();
+    });
+    assert!(events > 200, "{events} events");
+    assert!(counts.is_zero(), "{counts:?}");
+}
+
+/// A pipeline reads its source on the analysis thread, so the source can see what that thread allocates.
+#[test]
+fn the_analysis_thread_allocates_and_frees_nothing() {
+    let rate = SampleRate::new(22_050).unwrap();
+    let song = demo::song(rate).unwrap().interleaved;
+    let (first, last) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Counts::default())));
+    let (begin, end) = (Arc::clone(&first), Arc::clone(&last));
+    let length = song.len() as u64 / 2;
+    let source = SynthSource::new(StreamFormat::stereo(rate), Some(length), move |at, block| {
+        begin.lock().unwrap().get_or_insert(so_far());
+        *end.lock().unwrap() = so_far();
+        block.copy_from_slice(&song[2 * at.0 as usize..][..block.len()]);
+        block.len() / 2
+    });
+    let input = Input::at_full_speed(source);
+    let mut pipeline = Pipeline::builder(PipelineConfig::new(&input))
+        .listen("events", |_: &Event| {})
+        .start(input)
+        .unwrap();
+    assert_eq!(pipeline.wait().samples, length);
+    assert_eq!(Some(*last.lock().unwrap()), *first.lock().unwrap());
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! What happens in a stream, and who is told.
+
+use upbeat_core::SampleIndex;
+use upbeat_predict::energy::{Energy, EnergyTransition};
+use upbeat_predict::harmony::{ChordLabel, Key, Triad};
+
+use crate::FeatureFrame;
+
+/// Something that happened in a stream, or is expected to.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Event {
+    /// The sample that the event lies at; for a prediction, one that has not been heard yet.
+    pub at: SampleIndex,
+    /// How far the stream had been heard when the event was told: the end of the newest sample used.
+    pub heard: SampleIndex,
+    /// What it is.
+    pub kind: EventKind,
+}
+
+/// The kinds of [`Event`]s.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// Something began to sound; told if [`Feature::Onset`](crate::Feature::Onset) is computed.
+    Onset {
+        /// How much the mel bands rose, as in [`Feature::OnsetStrength`](crate::Feature::OnsetStrength).
+        strength: f32,
+    },
+    /// Another note is sung or played, or none any more; told if [`Feature::Pitch`](crate::Feature::Pitch)
+    /// is computed, once the nearest semitone has been the same for three frames.
+    Pitch {
+        /// The fundamental frequency in Hz; `None` where the voice stops.
+        frequency: Option<f32>,
+    },
+    /// How loud the music is for what it has been, ten times a second.
+    Energy(Energy),
+    /// The energy changes.
+    Transition(EnergyTransition),
+    /// Another chord sounds, or the key is another one.
+    Chord {
+        /// The chord, or that there is none.
+        label: ChordLabel,
+        /// How likely the chord's triad is right.
+        confidence: f32,
+        /// The key, if one is likelier than all others together.
+        key: Option<Key>,
+        /// The chord most likely to come next, and its probability.
+        next: Option<(Triad, f32)>,
+    },
+    /// Samples were lost: the stream goes on `lost` samples after where it had stopped.
+    Gap {
+        /// Samples per channel that never came; 0 where the index jumped backwards.
+        lost: u64,
+    },
+}
+
+/// Gets what a stream brings: events, and the features of each frame.
+///
+/// A closure that takes an [`Event`] is a listener too.
+pub trait Listener {
+    /// Something happened.
+    fn event(&mut self, event: &Event);
+
+    /// The features of another frame; ignored by default.
+    fn frame(&mut self, frame: &FeatureFrame) {
+        let _ = frame;
+    }
+
+    /// A block of the stream as it came, interleaved, before what it brings; ignored by default.
+    fn block(&mut self, at: SampleIndex, interleaved: &[f32]) {
+        let _ = (at, interleaved);
+    }
+
+    /// The stream has ended: the last call. Nothing is done by default.
+    fn end(&mut self) {}
+
+    /// What it wants to be told; all events by default.
+    ///
+    /// Asked once, before the stream begins.
+    fn interests(&self) -> Interests {
+        Interests::EVENTS
+    }
+}
+
+impl<F: FnMut(&Event)> Listener for F {
+    fn event(&mut self, event: &Event) {
+        self(event);
+    }
+}
+
+/// What a [`Listener`] wants to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interests {
+    /// Calls of [`Listener::event`].
+    pub events: bool,
+    /// Calls of [`Listener::frame`].
+    pub frames: bool,
+    /// Calls of [`Listener::block`]; only a [`Pipeline`](crate::Pipeline) makes them.
+    pub blocks: bool,
+}
+
+impl Interests {
+    /// Nothing at all.
+    pub const NONE: Self = Self { events: false, frames: false, blocks: false };
+    /// Events alone.
+    pub const EVENTS: Self = Self { events: true, ..Self::NONE };
+    /// Frames alone.
+    pub const FRAMES: Self = Self { frames: true, ..Self::NONE };
+    /// Blocks, events and frames, in the order in which they come.
+    pub const ALL: Self = Self { events: true, frames: true, blocks: true };
+}
