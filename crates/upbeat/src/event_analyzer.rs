@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use upbeat_core::{ConfigError, Continuity, SampleIndex, SampleRate, Stage, sanitize};
+use upbeat_core::{ConfigError, Continuity, Mix, SampleIndex, SampleRate, Stage};
 use upbeat_io::StreamFormat;
 use upbeat_predict::energy::{EnergyConfig, EnergyTracker};
 use upbeat_predict::harmony::{
@@ -269,21 +269,18 @@ impl Notes {
 struct Predictors {
     energy: Option<EnergyTracker>,
     chords: Option<Chords>,
-    channels: usize,
-    mono: Box<[f32]>,
+    mono: Mix,
 }
 
 impl Predictors {
     fn new(config: &EventConfig) -> Result<Self, ConfigError> {
-        let AnalyzerConfig { sample_rate, channels, frame_length, hop_length, .. } =
-            config.analyzer;
+        let AnalyzerConfig { sample_rate, channels, .. } = config.analyzer;
         let rate = SampleRate::new(sample_rate)?;
         let energy = EnergyConfig::new(rate, channels);
         Ok(Self {
             energy: config.energy.then(|| EnergyTracker::new(&energy)).transpose()?,
             chords: config.chords.then(|| Chords::new(rate)).transpose()?,
-            channels,
-            mono: vec![0.0; frame_length.max(hop_length)].into(),
+            mono: Mix::down(channels)?,
         })
     }
 
@@ -301,13 +298,8 @@ impl Predictors {
                 }
             });
         }
-        let mono = &mut self.mono[..interleaved.len() / self.channels];
-        let scale = 1.0 / self.channels as f32;
-        for (mean, all) in mono.iter_mut().zip(interleaved.chunks_exact(self.channels)) {
-            *mean = all.iter().map(|x| sanitize(*x).unwrap_or(0.0)).sum::<f32>() * scale;
-        }
         if let Some(chords) = &mut self.chords {
-            chords.process(at, mono, &mut tell);
+            self.mono.process(at, interleaved, |at, mono| chords.process(at, mono, &mut tell));
         }
     }
 
