@@ -9,8 +9,15 @@
 //! - [`MemorySource`] and [`SynthSource`]: samples that are there already, and signals made by a closure.
 //! - [`demo`]: sixteen seconds of drums, bass and chords, with the times of all beats, chords and notes.
 //! - [`WavSink`]: writes samples to a WAV file.
+//! - [`Resampler`]: another sample rate, with indices that keep their instants.
+//! - [`live`]: devices, and streams that survive their loss.
 //!
-//! Nothing here belongs on an audio thread: files are read and memory is allocated.
+//! Sources do not belong on an audio thread: files are read and memory is allocated. What does is in [`live`].
+//!
+//! # Features
+//!
+//! - `device`: sound cards. On Linux building it needs the ALSA headers and `pkg-config` (Debian: `libasound2-dev
+//!   pkg-config`), elsewhere nothing.
 //!
 //! # Examples
 //!
@@ -31,11 +38,13 @@
 #![forbid(unsafe_code)]
 
 pub mod demo;
+pub mod live;
 
 mod decode;
 mod error;
 mod file;
 mod mp4;
+mod resample;
 mod source;
 mod synth;
 mod trim;
@@ -43,6 +52,7 @@ mod wav;
 
 pub use error::IoError;
 pub use file::{Damage, FileSource};
+pub use resample::{ResampleQuality, Resampler};
 pub use source::{Block, MemorySource, Source, StreamFormat};
 pub use synth::SynthSource;
 pub use wav::{WavEncoding, WavSink};
