@@ -199,6 +199,12 @@ impl StreamHealth {
         duration_of(self.block.load(Relaxed), self.rate.load(Relaxed))
     }
 
+    /// How many callbacks came too late.
+    #[cfg_attr(not(feature = "device"), expect(dead_code, reason = "only sound cards have them"))]
+    pub(crate) fn xruns(&self) -> u64 {
+        self.faults[FaultKind::Xrun as usize].load(Relaxed)
+    }
+
     /// Whether the host said that the default device has changed, since this was asked last.
     pub(crate) fn take_default_changed(&self) -> bool {
         self.default_changed.swap(false, Acquire)

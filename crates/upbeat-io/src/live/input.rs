@@ -7,6 +7,7 @@ use upbeat_core::{ConfigError, SampleIndex};
 use upbeat_window::{QueueConfig, QueueReader, QueueWriter, sample_queue};
 
 use super::channels::Converter;
+use super::port::ClockShift;
 use super::{CallbackInfo, Channels, InputSink, StreamHealth};
 use crate::resample::first_output;
 use crate::{ResampleQuality, StreamFormat};
@@ -272,19 +273,6 @@ pub(crate) struct Segment {
     clock: ClockShift,
     /// The stream's index of the first sample, once one came.
     base: Option<SampleIndex>,
-}
-
-/// From the clock of one backend to that of another, by what both showed at one moment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ClockShift {
-    pub(crate) reference: Duration,
-    pub(crate) own: Duration,
-}
-
-impl ClockShift {
-    fn apply(self, time: Duration) -> Duration {
-        (time + self.reference).saturating_sub(self.own)
-    }
 }
 
 /// How segments are made.

@@ -1,6 +1,6 @@
 //! Devices, and streams that outlive them.
 //!
-//! A [`Backend`] lists and opens devices: sound cards (`CpalBackend`, with the feature `device`), files and
+//! A [`Backend`] lists and opens devices: sound cards (`CardBackend`, with the feature `device`), files and
 //! synthetic signals ([`SourceBackend`]), or devices driven by hand for tests ([`MockBackend`]). A [`StreamSupervisor`]
 //! keeps a stream on a backend going: it opens the device, watches it, finds it again after it was unplugged, follows
 //! the default device, and converts formats, so that what comes out is one stream of one format.
@@ -52,6 +52,12 @@
 //!   state.
 //! - Tests step a [`StreamSupervision`] on a [`MockBackend`] by hand, without threads and clocks.
 //!
+//! # Playing
+//!
+//! [`StreamSupervisor::output`] gives a [`LiveOutput`] that takes samples, and [`StreamSupervisor::duplex`] runs a
+//! [`DuplexProcess`] on the audio thread, from input to output. What is not there in time is played as silence and
+//! counted.
+//!
 //! # Threads
 //!
 //! Callbacks of a device run on the sound system's audio thread: they copy samples into a lock-free queue and count
@@ -60,13 +66,17 @@
 //! that do not come back.
 
 mod backend;
+#[cfg(feature = "device")]
+mod cards;
 mod channels;
+mod duplex;
 mod error;
 mod health;
 mod input;
 mod jobs;
 mod machine;
 mod mock;
+mod output;
 mod port;
 mod source_backend;
 mod supervision;
@@ -76,12 +86,16 @@ pub use backend::{
     Backend, CallbackInfo, ConnectInput, ConnectOutput, DeviceId, DeviceInfo, Direction, Encoding,
     FormatRange, InputSink, OpenStream, OutputFill, StreamRequest, monotonic,
 };
+#[cfg(feature = "device")]
+pub use cards::CardBackend;
 pub use channels::Channels;
+pub use duplex::{DuplexConfig, DuplexProcess};
 pub use error::{DeviceError, FaultKind};
 pub use health::{StreamHealth, StreamStats};
 pub use input::{GapCause, InputStats, LiveBlock, LiveInput, StreamGap};
 pub use machine::{Command, LossReason, Machine, Policy, Signal, StreamEvent, StreamState, Timing};
 pub use mock::{MockBackend, MockDevice, counting};
+pub use output::LiveOutput;
 pub use source_backend::{Pace, SourceBackend};
 pub use supervision::{StreamStatus, StreamSupervision, SupervisorConfig};
 pub use supervisor::StreamSupervisor;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use upbeat_core::{ConfigError, SampleRate};
 
-use super::input::ClockShift;
+use super::duplex::DuplexPort;
 use super::jobs::{Answer, Job, Jobs};
-use super::port::{HandOver, Port, input_port};
+use super::port::{ClockShift, Port, PortStream, input_port, output_port};
 use super::{
-    Backend, Channels, Command, DeviceError, DeviceId, Direction, LiveInput, Machine, OpenStream,
-    Policy, Signal, StreamEvent, StreamHealth, StreamState, StreamStats, Timing,
+    Backend, Channels, Command, DeviceError, DeviceId, Direction, DuplexConfig, DuplexProcess,
+    LiveInput, LiveOutput, Machine, OpenStream, Policy, Signal, StreamEvent, StreamHealth,
+    StreamState, StreamStats, Timing,
 };
 use crate::{ResampleQuality, StreamFormat};
 
@@ -110,9 +111,8 @@ pub(crate) struct Shared {
 }
 
 struct Opened {
-    stream: Box<dyn OpenStream>,
+    stream: PortStream,
     health: Arc<StreamHealth>,
-    hand_over: HandOver,
 }
 
 /// What to open.
@@ -124,10 +124,17 @@ enum Target {
 struct Open {
     stream: Box<dyn OpenStream>,
     health: Arc<StreamHealth>,
-    /// How many blocks had come at the last step, and when the last one was seen to.
+    /// Of all streams that must live, this one's first.
+    watched: Vec<Watched>,
+    is_rate_checked: bool,
+}
+
+/// A stream, and what was seen of it.
+struct Watched {
+    health: Arc<StreamHealth>,
+    /// How many blocks had come, and when the last one was seen to.
     blocks: u64,
     last_block: Option<Duration>,
-    is_rate_checked: bool,
 }
 
 impl StreamSupervision {
@@ -143,6 +150,36 @@ impl StreamSupervision {
     ) -> Result<(Self, LiveInput), ConfigError> {
         let (port, live) = input_port(&config)?;
         Ok((Self::new(backend, config, Direction::Input, port, Jobs::Inline), live))
+    }
+
+    /// An output, and the end of it that samples go into.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of its range.
+    pub fn output(
+        backend: Arc<dyn Backend>,
+        config: SupervisorConfig,
+    ) -> Result<(Self, LiveOutput), ConfigError> {
+        let (port, live) = output_port(&config)?;
+        Ok((Self::new(backend, config, Direction::Output, port, Jobs::Inline), live))
+    }
+
+    /// An input that goes through `process` to an output.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of its range.
+    pub fn duplex(
+        backend: Arc<dyn Backend>,
+        config: DuplexConfig,
+        timing: Timing,
+        process: Box<dyn DuplexProcess>,
+    ) -> Result<Self, ConfigError> {
+        let policy = config.output.clone();
+        let port = Arc::new(DuplexPort::new(config, process)?);
+        let config = SupervisorConfig { policy, timing, ..SupervisorConfig::default() };
+        Ok(Self::new(backend, config, Direction::Output, port, Jobs::Inline))
     }
 
     pub(crate) fn new(
@@ -252,11 +289,18 @@ impl StreamSupervision {
         let Some(open) = &mut self.open else { return };
         let health = Arc::clone(&open.health);
         let stats = health.stats();
-        // By this clock, whichever the stream's own times are told in.
-        if stats.callbacks != open.blocks {
-            (open.blocks, open.last_block) = (stats.callbacks, Some(now));
+        let (mut death, mut last_block, mut period) = (None, Some(now), Duration::ZERO);
+        for watched in &mut open.watched {
+            let blocks = watched.health.stats().callbacks;
+            // By this clock, whichever the stream's own times are told in.
+            if blocks != watched.blocks {
+                (watched.blocks, watched.last_block) = (blocks, Some(now));
+            }
+            // The one that is silent longest counts; `None`, nothing yet, is the least.
+            last_block = last_block.min(watched.last_block);
+            period = period.max(watched.health.period());
+            death = death.or(watched.health.death());
         }
-        let last_block = open.last_block;
         let stated = open.stream.format().sample_rate().hz();
         if let Some(measured) = stats.measured_rate
             && !open.is_rate_checked
@@ -273,10 +317,10 @@ impl StreamSupervision {
         }
         let signal = if health.has_ended() {
             Signal::Ended
-        } else if let Some(fault) = health.death() {
+        } else if let Some(fault) = death {
             Signal::Dead(fault)
         } else {
-            Signal::Alive { last_block, period: health.period() }
+            Signal::Alive { last_block, period }
         };
         self.machine.signal(now, signal);
     }
@@ -321,8 +365,8 @@ impl StreamSupervision {
         let (id, reference) = (device.clone(), Arc::clone(&self.backend));
         let open = move || {
             let clock = ClockShift { reference: reference.now(), own: backend.now() };
-            let (stream, hand_over) = port.open(&*backend, &device, &health, clock)?;
-            Ok(Opened { stream, health, hand_over })
+            let stream = port.open(&*backend, &device, &health, clock)?;
+            Ok(Opened { stream, health })
         };
         let job = self.jobs.start(open).unwrap_or_else(|error| Job::Done(Err(error)));
         self.opening = Some((id, job));
@@ -333,7 +377,7 @@ impl StreamSupervision {
     }
 
     fn opened(&mut self, now: Duration, device: DeviceId, opened: Opened) {
-        let Opened { stream, health, hand_over } = opened;
+        let Opened { stream: PortStream { stream, companions, hand_over }, health } = opened;
         hand_over();
         {
             let mut status = self.shared.lock();
@@ -342,8 +386,9 @@ impl StreamSupervision {
             status.device_format = Some(stream.format());
             status.block = stream.block();
         }
-        self.open =
-            Some(Open { stream, health, blocks: 0, last_block: None, is_rate_checked: false });
+        let all = std::iter::once(Arc::clone(&health)).chain(companions);
+        let watched = all.map(|health| Watched { health, blocks: 0, last_block: None }).collect();
+        self.open = Some(Open { stream, health, watched, is_rate_checked: false });
         self.machine.signal(now, Signal::Opened(device));
     }
 

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use upbeat_core::ConfigError;
 
+use super::duplex::DuplexPort;
 use super::jobs::Jobs;
-use super::port::{Port, input_port};
+use super::port::{Port, input_port, output_port};
 use super::supervision::Shared;
 use super::{
-    Backend, Direction, LiveInput, StreamEvent, StreamState, StreamStatus, StreamSupervision,
-    SupervisorConfig,
+    Backend, Direction, DuplexConfig, DuplexProcess, LiveInput, LiveOutput, StreamEvent,
+    StreamState, StreamStatus, StreamSupervision, SupervisorConfig, Timing,
 };
 
 /// Keeps a stream going on a thread of its own, whatever becomes of the device: opens it, watches it, finds it again.
@@ -42,6 +43,44 @@ impl StreamSupervisor {
     ) -> Result<(Self, LiveInput), ConfigError> {
         let (port, live) = input_port(&config)?;
         Ok((Self::start(backend, config, Direction::Input, port), live))
+    }
+
+    /// Starts an output, and returns at once.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of its range.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no thread to give.
+    pub fn output(
+        backend: Arc<dyn Backend>,
+        config: SupervisorConfig,
+    ) -> Result<(Self, LiveOutput), ConfigError> {
+        let (port, live) = output_port(&config)?;
+        Ok((Self::start(backend, config, Direction::Output, port), live))
+    }
+
+    /// Starts an input that goes through `process` to an output, and returns at once.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of its range.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no thread to give.
+    pub fn duplex(
+        backend: Arc<dyn Backend>,
+        config: DuplexConfig,
+        timing: Timing,
+        process: Box<dyn DuplexProcess>,
+    ) -> Result<Self, ConfigError> {
+        let policy = config.output.clone();
+        let port = Arc::new(DuplexPort::new(config, process)?);
+        let config = SupervisorConfig { policy, timing, ..SupervisorConfig::default() };
+        Ok(Self::start(backend, config, Direction::Output, port))
     }
 
     /// How the stream stands.

@@ -2,6 +2,7 @@
 
 mod faults;
 mod machine;
+mod outputs;
 mod resampler;
 mod sources;
 mod supervision;
