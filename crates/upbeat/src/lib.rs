@@ -39,6 +39,7 @@ mod adapters;
 mod analyzer;
 mod branch;
 mod config;
+mod costs;
 mod error;
 mod event;
 mod event_analyzer;
@@ -49,6 +50,7 @@ mod plan;
 
 pub use analyzer::{Analyzer, AnalyzerStats};
 pub use config::AnalyzerConfig;
+pub use costs::FeatureCosts;
 pub use error::Error;
 pub use event::{Event, EventKind, Interests, Listener};
 pub use event_analyzer::{EventAnalyzer, EventConfig};

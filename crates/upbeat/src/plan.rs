@@ -82,7 +82,7 @@ impl Planner<'_> {
             ));
             for (i, feature) in LEVELS.into_iter().enumerate() {
                 if self.wants(feature) {
-                    levels.write(i, self.columns(feature, 1, 0));
+                    levels.write(feature, i, self.columns(feature, 1, 0));
                 }
             }
             self.branches.frame.push(levels);
@@ -117,7 +117,7 @@ impl Planner<'_> {
             );
             let columns = self.layout.push(Feature::Loudness, 3, latency);
             let mut branch = Branch::new(Latest::new(meter, 3).boxed());
-            branch.write(0, columns);
+            branch.write(Feature::Loudness, 0, columns);
             self.branches.interleaved.push(branch);
         }
         Ok(())
@@ -158,7 +158,7 @@ impl Planner<'_> {
             ));
             for (i, (feature, ..)) in SHAPES.into_iter().enumerate() {
                 if self.wants(feature) {
-                    branch.write(i, self.columns(feature, 1, 0));
+                    branch.write(feature, i, self.columns(feature, 1, 0));
                 }
             }
             self.branches.spectrum.push(branch);
@@ -205,12 +205,12 @@ impl Planner<'_> {
         config.n_mels = n_mels;
         let mut mel = Branch::new(MelSpectrogram::new(&config)?.boxed());
         if self.wants(Feature::Melspectrogram) {
-            mel.write(0, self.columns(Feature::Melspectrogram, n_mels, 0));
+            mel.write(Feature::Melspectrogram, 0, self.columns(Feature::Melspectrogram, n_mels, 0));
         }
         if of_levels {
             let mut levels = Branch::new(LogMel::new(&LogMelConfig::new(n_mels))?.boxed());
             if self.wants(Feature::LogMel) {
-                levels.write(0, self.columns(Feature::LogMel, n_mels, 0));
+                levels.write(Feature::LogMel, 0, self.columns(Feature::LogMel, n_mels, 0));
             }
             self.cepstrum(&mut levels)?;
             self.onsets(&mut levels)?;
@@ -233,7 +233,7 @@ impl Planner<'_> {
             config.n_mfcc = n_mfcc;
             let mut mfcc = Branch::new(Mfcc::new(&config)?.boxed());
             if self.wants(Feature::Mfcc) {
-                mfcc.write(0, self.columns(Feature::Mfcc, n_mfcc, 0));
+                mfcc.write(Feature::Mfcc, 0, self.columns(Feature::Mfcc, n_mfcc, 0));
             }
             if self.wants(Feature::MfccDelta) {
                 let delta = Delta::new(&DeltaConfig::new(self.spec, n_mfcc))?;
@@ -250,7 +250,11 @@ impl Planner<'_> {
             let config = OnsetStrengthConfig::new(self.spec, self.config.n_mels);
             let mut strength = Branch::new(scalar(OnsetStrength::new(&config)?));
             if self.wants(Feature::OnsetStrength) {
-                strength.write(0, self.columns(Feature::OnsetStrength, 1, 0));
+                strength.write(
+                    Feature::OnsetStrength,
+                    0,
+                    self.columns(Feature::OnsetStrength, 1, 0),
+                );
             }
             if self.wants(Feature::Onset) {
                 let picker = OnsetPicker::new(&OnsetPickerConfig::new(self.spec))?;
@@ -265,7 +269,7 @@ impl Planner<'_> {
                 let (frame, hop) = (self.spec.frame_length(), self.spec.hop_length());
                 let latency = latency + (frame - frame.saturating_sub(hop)) as u64 - 1;
                 let mut branch = Branch::new(stage);
-                branch.write(0, self.layout.push(Feature::Onset, 1, latency));
+                branch.write(Feature::Onset, 0, self.layout.push(Feature::Onset, 1, latency));
                 strength.feed(branch);
             }
             levels.feed(strength);
@@ -280,7 +284,11 @@ impl Planner<'_> {
             let stage = adapt(stage, |s| s, N_CHROMA, |chroma, out| out.copy_from_slice(chroma));
             let mut chroma = Branch::new(stage);
             if self.wants(Feature::ChromaStft) {
-                chroma.write(0, self.columns(Feature::ChromaStft, N_CHROMA, 0));
+                chroma.write(
+                    Feature::ChromaStft,
+                    0,
+                    self.columns(Feature::ChromaStft, N_CHROMA, 0),
+                );
             }
             if self.wants(Feature::Tonnetz) {
                 let stage = adapt(Tonnetz::new(), twelve, 6, |axes, out| out.copy_from_slice(axes));
@@ -299,14 +307,18 @@ impl Planner<'_> {
             let latency = chain.latency() + early as u64;
             let mut cqt = Branch::new(chain.boxed());
             if self.wants(Feature::Cqt) {
-                cqt.write(0, self.layout.push(Feature::Cqt, config.n_bins, latency));
+                cqt.write(Feature::Cqt, 0, self.layout.push(Feature::Cqt, config.n_bins, latency));
             }
             if self.wants(Feature::ChromaCqt) {
                 let stage = ChromaCqt::new(&ChromaCqtConfig::new(&config))?;
                 let stage =
                     adapt(stage, |m| m, N_CHROMA, |chroma, out| out.copy_from_slice(chroma));
                 let mut chroma = Branch::new(stage);
-                chroma.write(0, self.layout.push(Feature::ChromaCqt, N_CHROMA, latency));
+                chroma.write(
+                    Feature::ChromaCqt,
+                    0,
+                    self.layout.push(Feature::ChromaCqt, N_CHROMA, latency),
+                );
                 cqt.feed(chroma);
             }
             self.branches.mono.push(cqt);
@@ -388,7 +400,7 @@ impl Planner<'_> {
                 );
                 let mut branch =
                     Branch::new(FirstTwo::new(self.config.channels).then(stage).boxed());
-                branch.write(0, columns);
+                branch.write(Feature::Stereo, 0, columns);
                 self.branches.interleaved.push(branch);
             }
         }
@@ -419,7 +431,7 @@ impl Planner<'_> {
         latency: u64,
     ) -> Branch<I> {
         let mut branch = Branch::new(stage);
-        branch.write(0, self.columns(feature, columns, latency));
+        branch.write(feature, 0, self.columns(feature, columns, latency));
         branch
     }
 }

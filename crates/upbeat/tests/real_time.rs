@@ -33,6 +33,13 @@ fn processing_allocates_and_frees_nothing_from_the_first_call_on() {
             analyzer.process(SampleIndex(1 << 40), &stream, |_| frames += 1).unwrap();
             analyzer.reset();
             analyzer.push(&[], |_| frames += 1).unwrap();
+            // Nor are features that come and go, nor the measurement of what they cost.
+            analyzer.measure_costs(true);
+            for features in [FeatureSet::LEVELS, FeatureSet::EMPTY, FeatureSet::ALL] {
+                analyzer.set_active(features);
+                analyzer.push(&stream, |_| frames += 1).unwrap();
+            }
+            assert!(analyzer.costs().shared().is_some());
             analyzer.push(&stream, |_| frames += 1).unwrap();
         });
         assert!(frames > 200, "{frames} frames");

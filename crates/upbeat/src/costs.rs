@@ -1,0 +1,91 @@
+//! What features cost.
+
+use crate::{Feature, FeatureSet};
+
+/// How long an [`Analyzer`](crate::Analyzer) takes for each feature, in seconds per second of sound, so as a share
+/// of one core in real time. Moving averages; see [`Analyzer::measure_costs`](crate::Analyzer::measure_costs).
+///
+/// The time of a stage that several active features need, such as the mel bands, is divided among them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FeatureCosts {
+    seconds: [Option<f64>; N],
+    shared: Option<f64>,
+}
+
+impl FeatureCosts {
+    /// The cost of `feature` as measured last; `None` if it was not active while costs were measured.
+    #[must_use]
+    pub fn get(&self, feature: Feature) -> Option<f64> {
+        self.seconds[feature as usize]
+    }
+
+    /// The cost of what all features need: mixing, framing and the STFT.
+    #[must_use]
+    pub const fn shared(&self) -> Option<f64> {
+        self.shared
+    }
+
+    /// All features whose cost is known, with it.
+    pub fn iter(&self) -> impl Iterator<Item = (Feature, f64)> {
+        Feature::ALL.iter().filter_map(|feature| Some((*feature, self.get(*feature)?)))
+    }
+}
+
+/// Measures what features cost, in some frames.
+#[derive(Debug)]
+pub(crate) struct CostMeter {
+    /// Whether to measure at all.
+    pub(crate) on: bool,
+    /// Whether the frame that is being filled is measured.
+    pub(crate) timed: bool,
+    /// The time taken for it so far, in seconds.
+    pub(crate) spent: f64,
+    pub(crate) costs: FeatureCosts,
+}
+
+impl Default for CostMeter {
+    fn default() -> Self {
+        let costs = FeatureCosts { seconds: [None; N], shared: None };
+        Self { on: false, timed: false, spent: 0.0, costs }
+    }
+}
+
+impl CostMeter {
+    /// Takes in a measured frame: `seconds` for each feature in `active`, `features` for all together; as shares of
+    /// time, if there are `rate` frames per second.
+    pub(crate) fn learn(
+        &mut self,
+        active: FeatureSet,
+        seconds: &PerFeature,
+        features: f64,
+        rate: f64,
+    ) {
+        for feature in active.iter() {
+            average(&mut self.costs.seconds[feature as usize], seconds[feature as usize] * rate);
+        }
+        let shared = (self.spent - features).max(0.0);
+        average(&mut self.costs.shared, shared * rate);
+        self.spent = 0.0;
+    }
+
+    /// Gives up the frame that is being filled.
+    pub(crate) fn stop(&mut self) {
+        self.timed = false;
+        self.spent = 0.0;
+    }
+}
+
+fn average(mean: &mut Option<f64>, value: f64) {
+    *mean = Some(mean.map_or(value, |mean| mean + FORGETTING * (value - mean)));
+}
+
+/// A number for each feature.
+pub(crate) type PerFeature = [f64; N];
+
+pub(crate) const N: usize = Feature::ALL.len();
+
+/// One frame in so many is measured: a prime, so that it does not keep step with what recurs.
+pub(crate) const MEASURED_EVERY: u64 = 13;
+
+/// The share of the newest measurement in the average.
+const FORGETTING: f64 = 1.0 / 8.0;
