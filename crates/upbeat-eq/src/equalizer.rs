@@ -231,6 +231,14 @@ impl Equalizer {
         self.kernel
     }
 
+    /// Moves the bands from within the audio thread, at the sample that is processed next.
+    pub(crate) fn move_to(&mut self, bands: impl IntoIterator<Item = Band>) {
+        for (wanted, band) in self.wanted.iter_mut().zip(bands) {
+            self.news |= *wanted != band;
+            *wanted = band;
+        }
+    }
+
     /// Filters as if nothing had come before; bands are where they were on their way to.
     fn restart(&mut self) {
         self.memory.fill([[0.0; 2]; 2]);
@@ -483,12 +491,12 @@ fn write(block: &[[f64; 2]], samples: &mut [f32], channels: usize, first: usize)
     }
 }
 
-fn encode(band: &Band) -> [f64; WORDS] {
+pub(crate) fn encode(band: &Band) -> [f64; WORDS] {
     let kind = KINDS.iter().position(|kind| *kind == band.kind).unwrap_or_default();
     [kind as f64, band.frequency, band.gain, band.q]
 }
 
-fn decode([kind, frequency, gain, q]: [f64; WORDS]) -> Band {
+pub(crate) fn decode([kind, frequency, gain, q]: [f64; WORDS]) -> Band {
     Band::new(KINDS[kind as usize % KINDS.len()], frequency, gain, q)
 }
 
@@ -505,7 +513,7 @@ const KINDS: [BandKind; 9] = [
 ];
 
 /// Numbers per band in the slot.
-const WORDS: usize = 4;
+pub(crate) const WORDS: usize = 4;
 
 /// Samples from one design to the next while a band moves. Even, and a divisor of [`BLOCK`].
 const STEP: u64 = 64;
