@@ -257,6 +257,10 @@ fn nothing_known_changes_nothing() {
     assert_eq!(governor.level(), QualityLevel::Low);
     assert_eq!(hold(&mut governor, 1.0, 60.0, &GovernorInput::at(0.0)), []);
     assert_eq!(governor.level(), QualityLevel::Low);
+    for (start, broken) in [(61.0, f64::NAN), (121.0, -1.0), (181.0, f64::NEG_INFINITY)] {
+        assert_eq!(hold(&mut governor, start, 60.0, &loaded(0.0, broken)), []);
+    }
+    assert_eq!(governor.level(), QualityLevel::Low);
     let input = GovernorInput::at(0.0).with_system(&SystemLoad::default());
     assert_eq!((input.cpu, input.memory), (None, None));
 }

@@ -1,5 +1,7 @@
 //! What features cost.
 
+use upbeat_perf::{Cost, ItemSet, Tier};
+
 use crate::{Feature, FeatureSet};
 
 /// How long an [`Analyzer`](crate::Analyzer) takes for each feature, in seconds per second of sound, so as a share
@@ -23,6 +25,34 @@ impl FeatureCosts {
     #[must_use]
     pub const fn shared(&self) -> Option<f64> {
         self.shared
+    }
+
+    /// What a [`Governor`](upbeat_perf::Governor) is to know: one item for each feature, in the order of
+    /// [`Feature::ALL`], those whose cost is not known as costing nothing.
+    ///
+    /// ```
+    /// use upbeat::perf::{Governor, GovernorConfig, QualityLevel, GovernorInput};
+    /// use upbeat::{Analyzer, AnalyzerConfig, FeatureSet};
+    ///
+    /// let mut governor = Governor::new(&GovernorConfig::default())?;
+    /// let config = AnalyzerConfig::new(44_100, 1).with_features(FeatureSet::ALL);
+    /// let mut analyzer = Analyzer::new(&config)?;
+    /// analyzer.measure_costs(true);
+    /// analyzer.push(&vec![0.1; 44_100], |_| ())?;
+    ///
+    /// governor.set_costs(&analyzer.costs().items())?;
+    /// governor.set_level(Some(QualityLevel::Low)); // or by load
+    /// governor.update(&GovernorInput::at(0.0));
+    /// analyzer.set_active(governor.settings().items); // at the next frame
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn items(&self) -> [Cost; N] {
+        std::array::from_fn(|i| {
+            let feature = Feature::ALL[i];
+            let seconds = self.get(feature).unwrap_or_default();
+            Cost::new(feature.name(), seconds).with_tier(tier(feature))
+        })
     }
 
     /// All features whose cost is known, with it.
@@ -72,6 +102,34 @@ impl CostMeter {
     pub(crate) fn stop(&mut self) {
         self.timed = false;
         self.spent = 0.0;
+    }
+}
+
+/// The features whose items a governor leaves in.
+impl From<ItemSet> for FeatureSet {
+    fn from(items: ItemSet) -> Self {
+        Feature::ALL.iter().filter(|feature| items.contains(**feature as usize)).copied().collect()
+    }
+}
+
+/// Levels, onsets and loudness are cheap and what a display needs; the second opinions on pitch and chroma
+/// and the costly textures are the first to go.
+const fn tier(feature: Feature) -> Tier {
+    match feature {
+        Feature::Rms
+        | Feature::Peak
+        | Feature::Silence
+        | Feature::Loudness
+        | Feature::OnsetStrength
+        | Feature::Onset => Tier::Essential,
+        Feature::Pyin
+        | Feature::Cqt
+        | Feature::ChromaCqt
+        | Feature::Percussiveness
+        | Feature::Pcen
+        | Feature::MfccDelta
+        | Feature::SpectralContrast => Tier::Advanced,
+        _ => Tier::Standard,
     }
 }
 

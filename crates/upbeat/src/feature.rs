@@ -400,6 +400,8 @@ mod tests {
             assert_eq!(feature.name().parse(), Ok(*feature));
         }
         assert_eq!(FeatureSet::ALL.iter().count(), Feature::ALL.len());
+        // Items of a governor go by their place in the list.
+        assert!(Feature::ALL.iter().enumerate().all(|(i, feature)| *feature as usize == i));
         assert_eq!(FeatureSet::ALL.0.count_ones() as usize, Feature::ALL.len());
     }
 

@@ -178,3 +178,40 @@ fn costs_are_known_once_measured_and_stay_known() {
     assert_eq!(later.get(Feature::Pyin), costs.get(Feature::Pyin), "as measured last");
     assert_ne!(later.get(Feature::Rms), costs.get(Feature::Rms));
 }
+
+#[test]
+fn a_governor_leaves_out_what_costs_most() {
+    use upbeat::perf::{Governor, GovernorConfig, GovernorInput, QualityLevel};
+
+    let song = song(2.0);
+    let mut analyzer = analyzer();
+    analyzer.measure_costs(true);
+    analyzer.push(&song, |_| ()).unwrap();
+    let costs = *analyzer.costs();
+    let sum = |features: FeatureSet| features.iter().filter_map(|f| costs.get(f)).sum::<f64>();
+
+    let mut governor = Governor::new(&GovernorConfig::default()).unwrap();
+    governor.set_costs(&costs.items()).unwrap();
+    assert_eq!(FeatureSet::from(governor.settings().items), FeatureSet::ALL);
+    let mut last = FeatureSet::ALL;
+    for (level, budget) in
+        [(QualityLevel::High, 0.8), (QualityLevel::Medium, 0.5), (QualityLevel::Low, 0.25)]
+    {
+        governor.set_level(Some(level));
+        governor.update(&GovernorInput::at(0.0));
+        analyzer.set_active(governor.settings().items);
+        analyzer.push(&song[..20_000], |_| ()).unwrap();
+        let left = analyzer.active();
+        assert_eq!(
+            left.intersection(last),
+            left,
+            "{level} computes nothing that was left out above"
+        );
+        assert!(left.contains(Feature::Rms) && left.contains(Feature::Onset), "{level}: {left:?}");
+        let share = sum(left) / sum(FeatureSet::ALL);
+        println!("{level}: {} features, {:.0} % of the cost", left.len(), 100.0 * share);
+        assert!(share <= budget, "{level}: {share}");
+        last = left;
+    }
+    assert!(!last.contains(Feature::Pyin) && !last.contains(Feature::Cqt), "{last:?}");
+}
