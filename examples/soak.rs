@@ -5,10 +5,11 @@
 //! cargo run --release --example soak -- --blocks 1000000 # as fast as it goes
 //! ```
 //!
-//! Blocks of 32 to 4096 samples, of another size each time, go through a queue into a pipeline that computes every
+//! Blocks of 32 to 4096 samples (at full speed: of 1 to 128), of another size each time, go through a queue into a pipeline that computes every
 //! feature and every prediction. Prints what was lost, what the analysis thread asked of the allocator, and how much of
 //! a core all of it took; the exit code is 1 if anything was lost or allocated.
 
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -57,18 +58,20 @@ fn all(input: &Input) -> PipelineConfig {
 /// The demo again and again, in blocks of changing sizes.
 struct Blocks {
     song: Vec<f32>,
+    sizes: RangeInclusive<usize>,
     random: Random,
     at: usize,
 }
 
 impl Blocks {
-    fn new(song: Vec<f32>) -> Self {
-        Self { song, random: Random::new(1), at: 0 }
+    fn new(song: Vec<f32>, sizes: RangeInclusive<usize>) -> Self {
+        Self { song, sizes, random: Random::new(1), at: 0 }
     }
 
     /// Copies the next block to the front of `buffer`, and returns its values.
     fn next<'b>(&mut self, buffer: &'b mut [f32]) -> &'b [f32] {
-        let values = (2 * (32 + self.random.below(4065))).min(buffer.len());
+        let (least, most) = (*self.sizes.start(), *self.sizes.end());
+        let values = 2 * (least + self.random.below(most - least + 1));
         let block = &mut buffer[..values];
         for pair in block.chunks_exact_mut(2) {
             pair.copy_from_slice(&self.song[self.at..][..2]);
@@ -87,7 +90,7 @@ fn in_real_time(
     let input = Input::queue(reader, StreamFormat::stereo(rate));
     let config = all(&input);
     let pipeline = Pipeline::builder(config).listen("events", |_: &Event| {}).start(input)?;
-    let mut blocks = Blocks::new(song.to_vec());
+    let mut blocks = Blocks::new(song.to_vec(), 32..=4096);
     let mut buffer = vec![0.0; 2 * 4096];
     let (start, busy) = (Instant::now(), cpu_seconds());
     let mut written = 0;
@@ -168,7 +171,7 @@ fn at_full_speed(
 ) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let asked = Asked::default();
     let source = Noting {
-        blocks: Blocks::new(song),
+        blocks: Blocks::new(song, 1..=128),
         left: blocks,
         at: SampleIndex(0),
         format: StreamFormat::stereo(rate),

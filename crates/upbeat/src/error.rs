@@ -18,6 +18,15 @@ pub enum Error {
     /// A source that cannot be read.
     #[error(transparent)]
     Io(#[from] upbeat_io::IoError),
+    /// A setting of the governor that cannot work.
+    #[error(transparent)]
+    Perf(#[from] upbeat_perf::PerfError),
+    /// No device could be opened.
+    #[error("no sound device could be opened ({reason})")]
+    NoDevice {
+        /// Why the last one could not.
+        reason: String,
+    },
     /// The system refuses a thread or a file.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),

@@ -1,6 +1,8 @@
 //! What happens in a stream, and who is told.
 
 use upbeat_core::SampleIndex;
+use upbeat_io::live::StreamEvent;
+use upbeat_perf::{GovernorEvent, QualitySettings};
 use upbeat_predict::energy::{Energy, EnergyTransition};
 use upbeat_predict::harmony::{ChordLabel, Key, Triad};
 
@@ -53,6 +55,13 @@ pub enum EventKind {
         /// Samples per channel that never came; 0 where the index jumped backwards.
         lost: u64,
     },
+    /// A supervised stream lost its device, found it again, or moved to another.
+    Stream(StreamEvent),
+    /// More or less is computed from here on.
+    Quality(QualitySettings),
+    /// The load is too high, or the quality changes, and why; from the control thread of a
+    /// [`Pipeline`](crate::Pipeline).
+    Governor(GovernorEvent),
 }
 
 /// Gets what a stream brings: events, and the features of each frame.

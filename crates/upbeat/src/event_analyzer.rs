@@ -1,9 +1,11 @@
 //! Features and predictions of a stream, as events, without threads.
 
 use std::fmt;
+use std::time::Instant;
 
 use upbeat_core::{ConfigError, Continuity, Mix, SampleIndex, SampleRate, Stage};
 use upbeat_io::StreamFormat;
+use upbeat_perf::{Cost, QualitySettings, Tier};
 use upbeat_predict::energy::{EnergyConfig, EnergyTracker};
 use upbeat_predict::harmony::{
     ChordConfig, ChordEstimate, ChordLabel, ChordRecognizer, Key, NextChord, NextChordConfig,
@@ -77,6 +79,7 @@ pub struct EventAnalyzer {
     start: SampleIndex,
     /// Values until the frame at hand is complete.
     until_frame: usize,
+    quality: QualitySettings,
 }
 
 impl EventAnalyzer {
@@ -87,7 +90,8 @@ impl EventAnalyzer {
     /// If a setting cannot work; the error names it and says what would.
     pub fn new(config: &EventConfig) -> Result<Self, ConfigError> {
         let EventConfig { analyzer: features, .. } = config;
-        let analyzer = Analyzer::new(features)?;
+        let mut analyzer = Analyzer::new(features)?;
+        analyzer.measure_costs(true);
         let AnalyzerConfig { channels, frame_length, hop_length, .. } = *features;
         Ok(Self {
             predictors: Predictors::new(config)?,
@@ -101,6 +105,7 @@ impl EventAnalyzer {
             filled: 0,
             start: SampleIndex(0),
             until_frame: frame_length * channels,
+            quality: QualitySettings::default(),
         })
     }
 
@@ -180,6 +185,37 @@ impl EventAnalyzer {
         self.start = heard;
         self.until_frame -= self.filled;
         self.filled = 0;
+    }
+
+    /// What may be left out, and what it costs: [all features](crate::FeatureCosts::items), then energy and chords.
+    ///
+    /// One frame in 13 is measured. Chords are advanced: they are left out early.
+    pub fn items(&self) -> impl Iterator<Item = Cost> {
+        let Predictors { energy_cost, chords_cost, .. } = self.predictors;
+        let energy = Cost::new("energy", energy_cost);
+        let chords = Cost::new("chords", chords_cost).with_tier(Tier::Advanced);
+        self.analyzer.costs().items().into_iter().chain([energy, chords])
+    }
+
+    /// Leaves out what these settings leave out, from the frame at hand on, and tells so if anything changes.
+    ///
+    /// What is taken up again starts anew, as after a gap. Neither allocates nor frees. Of the settings, the
+    /// items count; the length of frames stays.
+    pub fn set_quality<L: Listener + ?Sized>(
+        &mut self,
+        settings: &QualitySettings,
+        listener: &mut L,
+    ) {
+        if self.quality == *settings {
+            return;
+        }
+        self.quality = *settings;
+        self.analyzer.set_active(settings.items);
+        let predicted = Feature::ALL.len();
+        self.predictors.energy_rests = !settings.items.contains(predicted);
+        self.predictors.chords_rest = !settings.items.contains(predicted + 1);
+        let kind = EventKind::Quality(*settings);
+        listener.event(&Event { at: self.start, heard: self.start, kind });
     }
 
     /// Forgets everything heard, as if new.
@@ -270,6 +306,15 @@ struct Predictors {
     energy: Option<EnergyTracker>,
     chords: Option<Chords>,
     mono: Mix,
+    /// What is left out for now.
+    energy_rests: bool,
+    chords_rest: bool,
+    /// Seconds per second of sound, as measured last.
+    energy_cost: f64,
+    chords_cost: f64,
+    pieces: u64,
+    channels: usize,
+    rate: SampleRate,
 }
 
 impl Predictors {
@@ -281,25 +326,41 @@ impl Predictors {
             energy: config.energy.then(|| EnergyTracker::new(&energy)).transpose()?,
             chords: config.chords.then(|| Chords::new(rate)).transpose()?,
             mono: Mix::down(channels)?,
+            energy_rests: false,
+            chords_rest: false,
+            energy_cost: 0.0,
+            chords_cost: 0.0,
+            pieces: 0,
+            channels,
+            rate,
         })
     }
 
+    /// What rests finds a gap in the stream when it is taken up again.
     fn process(
         &mut self,
         at: SampleIndex,
         interleaved: &[f32],
         mut tell: impl FnMut(SampleIndex, EventKind),
     ) {
-        if let Some(energy) = &mut self.energy {
-            energy.process(at, interleaved, |at, energy| {
-                tell(at, EventKind::Energy(*energy));
-                if let Some(transition) = energy.transition {
-                    tell(transition.at, EventKind::Transition(transition));
-                }
+        let Self { energy, chords, mono, .. } = self;
+        self.pieces += 1;
+        let measured = self.pieces.is_multiple_of(13);
+        let seconds = self.rate.seconds((interleaved.len() / self.channels) as u64);
+        if let Some(energy) = energy.as_mut().filter(|_| !self.energy_rests) {
+            timed(measured, &mut self.energy_cost, seconds, || {
+                energy.process(at, interleaved, |at, energy| {
+                    tell(at, EventKind::Energy(*energy));
+                    if let Some(transition) = energy.transition {
+                        tell(transition.at, EventKind::Transition(transition));
+                    }
+                });
             });
         }
-        if let Some(chords) = &mut self.chords {
-            self.mono.process(at, interleaved, |at, mono| chords.process(at, mono, &mut tell));
+        if let Some(chords) = chords.as_mut().filter(|_| !self.chords_rest) {
+            timed(measured, &mut self.chords_cost, seconds, || {
+                mono.process(at, interleaved, |at, mono| chords.process(at, mono, &mut tell));
+            });
         }
     }
 
@@ -310,6 +371,16 @@ impl Predictors {
         if let Some(chords) = &mut self.chords {
             chords.reset();
         }
+    }
+}
+
+/// Does `work` for so many `seconds` of sound, and updates what it costs per second if that is measured.
+fn timed(measured: bool, cost: &mut f64, seconds: f64, work: impl FnOnce()) {
+    let start = measured.then(Instant::now);
+    work();
+    if let Some(start) = start {
+        let now = start.elapsed().as_secs_f64() / seconds.max(1e-6);
+        *cost += if *cost == 0.0 { now } else { (now - *cost) / 8.0 };
     }
 }
 

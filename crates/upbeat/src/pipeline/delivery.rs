@@ -1,8 +1,8 @@
 //! From the analysis thread to listeners on threads of their own, over bounded queues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -60,15 +60,15 @@ struct Shared {
     dropped: AtomicU64,
     state: AtomicU8,
     panic: OnceLock<String>,
-    /// Nothing more will be put in.
-    closed: AtomicBool,
+    /// How many outlets there still are.
+    open: AtomicUsize,
 }
 
 const LISTENING: u8 = 0;
 const DONE: u8 = 1;
 const PANICKED: u8 = 2;
 
-/// The end of a queue that the analysis thread has.
+/// The end of a queue that a thread with news has.
 pub(super) struct Outlet {
     interests: Interests,
     messages: HeapProd<Message>,
@@ -85,7 +85,8 @@ pub(super) struct Delivery {
     thread: JoinHandle<()>,
 }
 
-/// Starts the thread of `listener`.
+/// Starts the thread of `listener`, which gets what is put into either outlet: that of the analysis thread, and that
+/// of the control thread, whose events are few.
 ///
 /// `blank` is a frame to fill.
 pub(super) fn deliver(
@@ -93,20 +94,23 @@ pub(super) fn deliver(
     mut listener: Box<dyn Listener + Send>,
     capacity: Capacity,
     blank: FeatureFrame,
-) -> std::io::Result<(Outlet, Delivery)> {
+) -> std::io::Result<([Outlet; 2], Delivery)> {
     let interests = listener.interests();
-    let (messages, messages_out) = HeapRb::new(capacity.messages).split();
-    let (values, values_out) = HeapRb::new(capacity.values).split();
     let shared = Arc::new(Shared {
         name: name.to_owned(),
         delivered: AtomicU64::new(0),
         dropped: AtomicU64::new(0),
         state: AtomicU8::new(LISTENING),
         panic: OnceLock::new(),
-        closed: AtomicBool::new(false),
+        open: AtomicUsize::new(2),
     });
+    let (messages, messages_out) = HeapRb::new(capacity.messages).split();
+    let (values, values_out) = HeapRb::new(capacity.values).split();
+    // The control thread has events only, without values.
+    let (control, control_out) = HeapRb::new(256).split();
+    let (no_values, _) = HeapRb::new(1).split();
     let mut inlet = Inlet {
-        messages: messages_out,
+        messages: [messages_out, control_out],
         values: values_out,
         frame: blank,
         block: Vec::new(),
@@ -115,7 +119,7 @@ pub(super) fn deliver(
     let thread = thread::Builder::new()
         .name(format!("upbeat-{name}"))
         .spawn(move || inlet.run(listener.as_mut()))?;
-    let outlet = Outlet {
+    let outlet = |messages, values| Outlet {
         interests,
         messages,
         values,
@@ -123,7 +127,8 @@ pub(super) fn deliver(
         thread: thread.thread().clone(),
         news: false,
     };
-    Ok((outlet, Delivery { shared, thread }))
+    let outlets = [outlet(messages, values), outlet(control, no_values)];
+    Ok((outlets, Delivery { shared, thread }))
 }
 
 impl Outlet {
@@ -179,14 +184,15 @@ impl Outlet {
 impl Drop for Outlet {
     /// Lets the listener finish what waits for it.
     fn drop(&mut self) {
-        self.shared.closed.store(true, Release);
+        self.shared.open.fetch_sub(1, AcqRel);
         self.thread.unpark();
     }
 }
 
 /// The end of a queue that the listener's thread has.
 struct Inlet {
-    messages: HeapCons<Message>,
+    /// From the analysis thread, and from the control thread.
+    messages: [HeapCons<Message>; 2],
     values: HeapCons<f32>,
     frame: FeatureFrame,
     block: Vec<f32>,
@@ -216,11 +222,11 @@ impl Inlet {
     fn wait(&mut self) -> Option<Message> {
         loop {
             // In this order, so that nothing put in before the end is missed.
-            let closed = self.shared.closed.load(Acquire);
-            if let Some(message) = self.messages.try_pop() {
+            let over = self.shared.open.load(Acquire) == 0;
+            if let Some(message) = self.messages.iter_mut().find_map(Consumer::try_pop) {
                 return Some(message);
             }
-            if closed {
+            if over {
                 return None;
             }
             thread::park_timeout(Duration::from_millis(100));

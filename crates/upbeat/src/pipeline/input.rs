@@ -4,18 +4,24 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use upbeat_core::SampleIndex;
+use upbeat_io::live::{LiveInput, StreamSupervisor};
 use upbeat_io::{IoError, Source, StreamFormat};
 use upbeat_window::QueueReader;
 
+use crate::Error;
+
 /// What a [`Pipeline`](crate::Pipeline) hears.
 pub struct Input {
-    pub(super) format: StreamFormat,
-    pub(super) feed: Feed,
+    format: StreamFormat,
+    feed: Feed,
+    /// What keeps a live stream going.
+    pub(super) supervisor: Option<StreamSupervisor>,
 }
 
-pub(super) enum Feed {
+enum Feed {
     Source { source: Box<dyn Source>, clock: Option<Clock>, buffer: Box<[f32]> },
     Queue(QueueReader),
+    Live(Box<LiveInput>),
 }
 
 /// What there was to hear.
@@ -51,8 +57,47 @@ impl Input {
     /// What a thread of the application, an audio callback for instance, writes into a
     /// [`sample_queue`](upbeat_window::sample_queue). The stream ends when its writer is dropped.
     #[must_use]
-    pub const fn queue(reader: QueueReader, format: StreamFormat) -> Self {
-        Self { format, feed: Feed::Queue(reader) }
+    pub fn queue(reader: QueueReader, format: StreamFormat) -> Self {
+        Self { format, feed: Feed::Queue(reader), supervisor: None }
+    }
+
+    /// A sound card, or any other device of a back end, kept going by a supervisor whatever becomes of it.
+    ///
+    /// Waits until the device is open, at most `patience`, to know its format.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// use upbeat::core::SampleRate;
+    /// use upbeat::io::StreamFormat;
+    /// use upbeat::io::live::{MockBackend, MockDevice, StreamSupervisor, SupervisorConfig};
+    /// use upbeat::{Input, Pipeline, PipelineConfig};
+    ///
+    /// let backend = MockBackend::new(); // `CardBackend` for a real one, with the feature `device`
+    /// backend.plug(MockDevice::input("mic", StreamFormat::mono(SampleRate::new(48_000)?)));
+    ///
+    /// let (supervisor, live) =
+    ///     StreamSupervisor::input(Arc::new(backend), SupervisorConfig::default())?;
+    /// let input = Input::live(supervisor, live, Duration::from_secs(5))?;
+    /// let pipeline = Pipeline::builder(PipelineConfig::new(&input)).start(input)?;
+    /// pipeline.stop();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If no device could be opened in that time.
+    pub fn live(
+        supervisor: StreamSupervisor,
+        live: LiveInput,
+        patience: Duration,
+    ) -> Result<Self, Error> {
+        let Some(format) = live.wait_format(patience) else {
+            let why = supervisor.status().last_error;
+            let reason = why.map_or("none was found".to_owned(), |error| error.to_string());
+            return Err(Error::NoDevice { reason });
+        };
+        Ok(Self { format, feed: Feed::Live(Box::new(live)), supervisor: Some(supervisor) })
     }
 
     /// The rate and the channels.
@@ -64,7 +109,7 @@ impl Input {
     fn source(source: Box<dyn Source>, clock: Option<Clock>) -> Self {
         let format = source.format();
         let buffer = vec![0.0; Self::BLOCK * format.channels()].into();
-        Self { format, feed: Feed::Source { source, clock, buffer } }
+        Self { format, feed: Feed::Source { source, clock, buffer }, supervisor: None }
     }
 
     /// Whether slow listeners may be waited for.
@@ -77,6 +122,7 @@ impl Input {
         match &self.feed {
             Feed::Source { .. } => 0,
             Feed::Queue(reader) => reader.available(),
+            Feed::Live(live) => live.available(),
         }
     }
 
@@ -109,6 +155,15 @@ impl Input {
                     Ok(Heard::Nothing(Duration::from_millis(1)))
                 }
             }
+            Feed::Live(live) => {
+                if live.read(|block| take(block.at, block.interleaved)) > 0 {
+                    Ok(Heard::Blocks)
+                } else if live.has_ended() {
+                    Ok(Heard::End)
+                } else {
+                    Ok(Heard::Nothing(Duration::from_millis(1)))
+                }
+            }
         }
     }
 
@@ -122,6 +177,9 @@ impl Input {
             }
             Feed::Queue(reader) => {
                 reader.read_available(|_, _| {});
+            }
+            Feed::Live(live) => {
+                live.read(|_| {});
             }
         }
         Duration::from_millis(5)

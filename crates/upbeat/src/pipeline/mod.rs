@@ -1,5 +1,6 @@
 //! Analysis on threads: a source, an analysis thread, and listeners that cannot disturb it.
 
+mod control;
 mod delivery;
 mod input;
 mod registry;
@@ -12,14 +13,23 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use upbeat_core::{ConfigError, SampleIndex};
+use upbeat_io::live::StreamStatus;
+use upbeat_perf::alloc::NoAlloc;
+use upbeat_perf::{
+    Governor, GovernorConfig, QualityLevel, QualitySettings, Strategy, StrategyMode, ThreadClass,
+    load_meter,
+};
+use upbeat_window::latest::latest;
 
 use crate::{Error, EventAnalyzer, EventConfig, FeatureFrame, Listener};
+pub use control::Performance;
+use control::{Board, Control, Governed};
 use delivery::{Capacity, Delivery, deliver};
 pub use delivery::{ListenerState, ListenerStatus};
 pub use input::Input;
 pub use registry::{PipelineId, Pipelines};
-use run::{Run, Shared};
-pub use session::{Session, SessionWriter};
+use run::{Outlets, Run, Shared};
+pub use session::{Recorded, Session, SessionWriter};
 
 /// Settings of [`Pipeline`].
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +43,16 @@ pub struct PipelineConfig {
     /// How long [`Pipeline::stop`] waits for threads that do not come to an end, in seconds from 0 to 60.
     /// Default: 2.
     pub stop_seconds: f64,
+    /// When to compute less, so that the deadline is kept. Default: the governor's own, for inputs in real time;
+    /// `None`, which is never, for those at full speed.
+    pub governor: Option<GovernorConfig>,
+    /// How the system is to schedule the analysis thread; [`PipelineStatus::priority`] says if it refuses.
+    /// Default: as any other.
+    pub thread_class: ThreadClass,
+    /// For debugging: counts what the analysis thread asks of the allocator while it analyses, see
+    /// [`PipelineStatus::allocations`]. The program's global allocator must be
+    /// [`NoAlloc`](upbeat_perf::alloc::NoAlloc). Default: no.
+    pub watch_allocations: bool,
 }
 
 impl PipelineConfig {
@@ -44,6 +64,9 @@ impl PipelineConfig {
             events: EventConfig::new(format.sample_rate().hz(), format.channels()),
             listener_seconds: 2.0,
             stop_seconds: 2.0,
+            governor: (!input.waits()).then(GovernorConfig::default),
+            thread_class: ThreadClass::Normal,
+            watch_allocations: false,
         }
     }
 }
@@ -80,8 +103,17 @@ pub struct PipelineStatus {
     pub lost: u64,
     /// Samples per channel that have come and wait to be analysed.
     pub waiting: u64,
+    /// What the analysis thread asked of the allocator while it analysed; `None` if that is not
+    /// [watched](PipelineConfig::watch_allocations). 0 while one device runs; opening it anew allocates.
+    pub allocations: Option<u64>,
     /// Why the source failed.
     pub error: Option<String>,
+    /// Why the system refused the [class](PipelineConfig::thread_class) of the analysis thread.
+    pub priority: Option<String>,
+    /// The load, and the quality.
+    pub performance: Performance,
+    /// The device, where a supervisor keeps it going.
+    pub stream: Option<StreamStatus>,
     /// The listeners, in the order they were added.
     pub listeners: Vec<ListenerStatus>,
 }
@@ -123,6 +155,8 @@ pub struct PipelineBuilder {
 /// ```
 pub struct Pipeline {
     shared: Arc<Shared>,
+    board: Arc<Board>,
+    control: Option<JoinHandle<()>>,
     thread: Option<JoinHandle<()>>,
     deliveries: Vec<Delivery>,
     patience: Duration,
@@ -142,7 +176,8 @@ impl PipelineBuilder {
     /// If a setting cannot work, the input has not the rate and the channels of the settings, or the system
     /// refuses a thread.
     pub fn start(self, input: Input) -> Result<Pipeline, Error> {
-        let PipelineConfig { events, listener_seconds, stop_seconds } = &self.config;
+        let PipelineConfig { events, listener_seconds, stop_seconds, governor, .. } = &self.config;
+        let PipelineConfig { thread_class: class, watch_allocations: watch, .. } = self.config;
         let in_range = (0.1..=60.0).contains(listener_seconds);
         let allowed = "from 0.1 to 60 s";
         ConfigError::require(in_range, "listener_seconds", allowed, listener_seconds)?;
@@ -159,12 +194,17 @@ impl PipelineBuilder {
         let channels = events.analyzer.channels;
         ConfigError::require(format.channels() == channels, "channels", "the input's", channels)?;
 
+        let is_watched = !watch || NoAlloc::is_installed();
+        let allowed = "false, as `NoAlloc` is not the global allocator";
+        ConfigError::require(is_watched, "watch_allocations", allowed, watch)?;
+
         let analyzer = EventAnalyzer::new(events)?;
+        let governor = governor.as_ref().map(Governor::new).transpose()?;
         let layout = analyzer.analyzer().layout();
         let frames = listener_seconds * layout.spec().frame_rate();
         let columns = layout.len();
         let shared = Arc::new(Shared::default());
-        let (mut outlets, mut deliveries) = (Vec::new(), Vec::new());
+        let (mut outlets, mut controls, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
         for (name, listener) in self.listeners {
             let interests = listener.interests();
             // In a second, 25 events come beside those of frames: energy, chords, and so on.
@@ -175,16 +215,54 @@ impl PipelineBuilder {
             values += if interests.blocks { samples + 65_536.0 } else { 0.0 };
             let capacity = Capacity { messages: messages as usize, values: values as usize };
             let blank = FeatureFrame::new(Arc::clone(layout));
-            let (outlet, delivery) = deliver(&name, listener, capacity, blank)?;
+            let ([outlet, control], delivery) = deliver(&name, listener, capacity, blank)?;
             outlets.push(outlet);
+            controls.push(control);
             deliveries.push(delivery);
         }
         let patience = Duration::from_secs_f64(*stop_seconds);
-        let mut run = Run::new(analyzer, input, outlets, Arc::clone(&shared), patience);
-        let thread = std::thread::Builder::new()
-            .name("upbeat-analysis".to_owned())
-            .spawn(move || run.until_the_end())?;
-        Ok(Pipeline { shared, thread: Some(thread), deliveries, patience })
+        let board = Arc::new(Board::default());
+        let items: Vec<_> = analyzer.items().collect();
+        let (meter, monitor) = load_meter();
+        let (publish_settings, settings) = latest(QualitySettings::WORDS);
+        let (costs, latest_costs) = latest(items.len());
+        let mut input = input;
+        let control = Control {
+            shared: Arc::clone(&shared),
+            board: Arc::clone(&board),
+            outlets: controls,
+            supervisor: input.supervisor.take(),
+            governed: governor.map(|governor| Governed {
+                governor,
+                items,
+                costs: latest_costs,
+                settings: publish_settings,
+            }),
+            monitor,
+            rate: format.sample_rate(),
+        };
+        let outlets = Outlets(outlets);
+        let theirs = Arc::clone(&shared);
+        let mut run = Run {
+            analyzer,
+            input,
+            outlets,
+            shared: theirs,
+            patience,
+            class,
+            meter,
+            settings,
+            costs,
+            watch,
+        };
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let analysis = thread("upbeat-analysis").spawn(move || run.until_the_end())?;
+        let control = thread("upbeat-control").spawn(move || control.until_the_end());
+        if control.is_err() {
+            shared.stop();
+        }
+        let (control, thread) = (Some(control?), Some(analysis));
+        Ok(Pipeline { shared, board, control, thread, deliveries, patience })
     }
 }
 
@@ -209,7 +287,18 @@ impl Pipeline {
     #[must_use]
     pub fn status(&self) -> PipelineStatus {
         let listeners = self.deliveries.iter().map(Delivery::status).collect();
-        self.shared.status(listeners)
+        let (performance, stream) = self.board.performance();
+        self.shared.status(listeners, performance, stream)
+    }
+
+    /// Computes as much as is recommended for this level, whatever the load; `None` leaves it to the governor again.
+    pub fn set_quality(&self, level: Option<QualityLevel>) {
+        self.board.set_level(level);
+    }
+
+    /// Sets how far the governor goes with one of its strategies.
+    pub fn set_strategy(&self, strategy: Strategy, mode: StrategyMode) {
+        self.board.set_strategy(strategy, mode);
     }
 
     /// Waits for the stream's end, and until the listeners were told everything.
@@ -235,13 +324,13 @@ impl Pipeline {
     /// Whether the stream has ended and every listener was told everything.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        [&self.thread, &self.control].into_iter().flatten().all(JoinHandle::is_finished)
             && self.deliveries.iter().all(Delivery::is_finished)
     }
 
     fn end(&mut self) {
         self.shared.stop();
-        if let Some(thread) = &self.thread {
+        for thread in [&self.thread, &self.control].into_iter().flatten() {
             thread.thread().unpark();
         }
         let deadline = Instant::now() + self.patience;
@@ -249,8 +338,10 @@ impl Pipeline {
             std::thread::sleep(Duration::from_millis(1));
         }
         // A thread that has not finished is not waited for any longer.
-        if let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) {
-            let _ = thread.join();
+        for thread in [&mut self.thread, &mut self.control] {
+            if let Some(thread) = thread.take_if(|thread| thread.is_finished()) {
+                let _ = thread.join();
+            }
         }
     }
 }

@@ -7,10 +7,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use upbeat_core::SampleIndex;
+use upbeat_io::IoError;
+use upbeat_io::live::StreamStatus;
+use upbeat_perf::alloc::count_alloc;
+use upbeat_perf::{LoadMeter, QualitySettings, ThreadClass, set_thread_class};
+use upbeat_window::latest::{Latest, Publisher};
 
 use super::delivery::Outlet;
 use super::input::{Heard, Input};
-use super::{ListenerStatus, PipelineState, PipelineStatus};
+use super::{ListenerStatus, Performance, PipelineState, PipelineStatus};
 use crate::{Event, EventAnalyzer, FeatureFrame, Listener};
 
 /// What the analysis thread and those who ask for the status know.
@@ -25,7 +30,11 @@ pub(super) struct Shared {
     gaps: AtomicU64,
     lost: AtomicU64,
     waiting: AtomicU64,
+    /// Whether allocations are counted, and how many there were.
+    watched: AtomicBool,
+    allocations: AtomicU64,
     error: OnceLock<String>,
+    priority: OnceLock<String>,
 }
 
 const RUNNING: u8 = 0;
@@ -41,7 +50,25 @@ impl Shared {
         self.stopped.store(true, Release);
     }
 
-    pub(super) fn status(&self, listeners: Vec<ListenerStatus>) -> PipelineStatus {
+    /// Whether the stream has ended or shall end.
+    pub(super) fn is_over(&self) -> bool {
+        self.stopped.load(Acquire) || self.state.load(Acquire) != RUNNING
+    }
+
+    pub(super) fn heard(&self) -> SampleIndex {
+        SampleIndex(self.heard.load(Relaxed))
+    }
+
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Relaxed)
+    }
+
+    pub(super) fn status(
+        &self,
+        listeners: Vec<ListenerStatus>,
+        performance: Performance,
+        stream: Option<StreamStatus>,
+    ) -> PipelineStatus {
         let read = |value: &AtomicU64| value.load(Relaxed);
         PipelineStatus {
             state: match self.state.load(Acquire) {
@@ -56,24 +83,34 @@ impl Shared {
             gaps: read(&self.gaps),
             lost: read(&self.lost),
             waiting: read(&self.waiting),
+            allocations: self.watched.load(Relaxed).then(|| read(&self.allocations)),
             error: self.error.get().cloned(),
+            priority: self.priority.get().cloned(),
             listeners,
+            performance,
+            stream,
         }
     }
 }
 
 /// What the analysis thread works with.
 pub(super) struct Run {
-    analyzer: EventAnalyzer,
-    input: Input,
-    outlets: Outlets,
-    shared: Arc<Shared>,
+    pub(super) analyzer: EventAnalyzer,
+    pub(super) input: Input,
+    pub(super) outlets: Outlets,
+    pub(super) shared: Arc<Shared>,
     /// How long listeners are waited for when all ends.
-    patience: Duration,
+    pub(super) patience: Duration,
+    pub(super) class: ThreadClass,
+    pub(super) meter: LoadMeter,
+    /// From the control thread, and what it is told.
+    pub(super) settings: Latest,
+    pub(super) costs: Publisher,
+    pub(super) watch: bool,
 }
 
 /// All listeners as one.
-struct Outlets(Vec<Outlet>);
+pub(super) struct Outlets(pub(super) Vec<Outlet>);
 
 impl Listener for Outlets {
     fn event(&mut self, event: &Event) {
@@ -95,26 +132,16 @@ impl Outlets {
     }
 }
 
-fn hear(analyzer: &mut EventAnalyzer, outlets: &mut Outlets, at: SampleIndex, block: &[f32]) {
-    outlets.block(at, block);
-    let result = analyzer.process(at, block, outlets);
-    debug_assert!(result.is_ok(), "inputs give whole samples");
-}
-
 impl Run {
-    pub(super) const fn new(
-        analyzer: EventAnalyzer,
-        input: Input,
-        outlets: Vec<Outlet>,
-        shared: Arc<Shared>,
-        patience: Duration,
-    ) -> Self {
-        Self { analyzer, input, outlets: Outlets(outlets), shared, patience }
-    }
-
     /// Analyses until the stream ends, fails or is stopped; then lets the listeners finish.
     pub(super) fn until_the_end(&mut self) {
         let shared = Arc::clone(&self.shared);
+        shared.watched.store(self.watch, Relaxed);
+        if self.class != ThreadClass::Normal
+            && let Err(error) = set_thread_class(self.class)
+        {
+            let _ = shared.priority.set(error.to_string());
+        }
         let state = loop {
             if shared.stopped.load(Acquire) {
                 self.drain();
@@ -158,12 +185,39 @@ impl Run {
         }
     }
 
-    fn step(&mut self) -> Result<Heard, upbeat_io::IoError> {
-        let Self { analyzer, input, outlets, .. } = self;
-        let heard = input.hear(|at, block| hear(analyzer, outlets, at, block))?;
+    fn step(&mut self) -> Result<Heard, IoError> {
+        if let Some(words) = self.settings.take_array() {
+            self.analyzer.set_quality(&QualitySettings::from_words(words), &mut self.outlets);
+        }
+        let before = self.analyzer.stats().samples;
+        let start = Instant::now();
+        let heard = if self.watch {
+            let (heard, counts) = count_alloc(|| self.hear());
+            let asked = counts.allocations + counts.frees;
+            self.shared.allocations.fetch_add(asked, Relaxed);
+            heard?
+        } else {
+            self.hear()?
+        };
+        // What waits for its frame to end is counted with that frame.
+        let samples = self.analyzer.stats().samples - before;
+        if samples > 0 {
+            let rate = self.input.format().sample_rate();
+            self.meter.record(start.elapsed().as_secs_f64(), rate.seconds(samples));
+            self.costs.publish(self.analyzer.items().map(|item| item.seconds));
+        }
         self.outlets.0.iter_mut().for_each(Outlet::wake);
         self.publish();
         Ok(heard)
+    }
+
+    fn hear(&mut self) -> Result<Heard, IoError> {
+        let Self { analyzer, input, outlets, .. } = self;
+        input.hear(|at, block| {
+            outlets.block(at, block);
+            let result = analyzer.process(at, block, outlets);
+            debug_assert!(result.is_ok(), "inputs give whole samples");
+        })
     }
 
     fn publish(&self) {

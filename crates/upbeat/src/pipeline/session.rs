@@ -7,13 +7,16 @@ use std::path::Path;
 
 use upbeat_core::{SampleIndex, SampleRate};
 use upbeat_io::StreamFormat;
+use upbeat_perf::QualitySettings;
 
-use crate::{Error, Event, EventAnalyzer, Interests, Listener};
+use crate::{Error, Event, EventAnalyzer, EventKind, Interests, Listener};
 
 /// The first bytes of a session.
 const MAGIC: &[u8; 8] = b"upbeat\0s";
 /// The layout that this code writes and reads.
 const VERSION: u32 = 1;
+/// Instead of a number of values: new quality.
+const QUALITY: u32 = u32::MAX;
 /// The most values in a block; what claims more is not a session.
 const MAX_VALUES: u32 = 1 << 26;
 
@@ -21,7 +24,8 @@ const MAX_VALUES: u32 = 1 << 26;
 ///
 /// The file holds the header `upbeat\0s`, and as little-endian 32-bit integers its version (1), the sample rate
 /// and the channels; then each block: the index of its first sample (64 bits), the number of its values
-/// (32 bits), and the interleaved samples as 32-bit floats. What is written is whole up to the last block or two,
+/// (32 bits), and the interleaved samples as 32-bit floats. Where the quality changes stand an index, 2³² − 1, and the
+/// settings as [words](QualitySettings::words) of 64 bits. What is written is whole up to the last block or two,
 /// whenever the program ends. If the disk fails, recording ends; [`dropped`](super::ListenerStatus::dropped)
 /// blocks show as gaps.
 ///
@@ -79,10 +83,27 @@ impl SessionWriter {
         }
         Ok(())
     }
+
+    fn write_quality(
+        &mut self,
+        at: SampleIndex,
+        settings: &QualitySettings,
+    ) -> std::io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.write_all(&at.0.to_le_bytes())?;
+        file.write_all(&QUALITY.to_le_bytes())?;
+        settings.words().iter().try_for_each(|word| file.write_all(&word.to_le_bytes()))
+    }
 }
 
 impl Listener for SessionWriter {
-    fn event(&mut self, _: &Event) {}
+    fn event(&mut self, event: &Event) {
+        if let EventKind::Quality(settings) = &event.kind
+            && self.write_quality(event.at, settings).is_err()
+        {
+            self.file = None;
+        }
+    }
 
     fn block(&mut self, at: SampleIndex, interleaved: &[f32]) {
         if self.write(at, interleaved).is_err() {
@@ -98,7 +119,7 @@ impl Listener for SessionWriter {
     }
 
     fn interests(&self) -> Interests {
-        Interests { blocks: true, ..Interests::NONE }
+        Interests { blocks: true, ..Interests::EVENTS }
     }
 }
 
@@ -123,7 +144,7 @@ impl Session {
         let mut header = || -> std::io::Result<()> {
             file.read_exact(&mut magic)?;
             words.iter_mut().try_for_each(|word| {
-                *word = read_u32(&mut file)?;
+                *word = u32::from_le_bytes(read_bytes(&mut file)?);
                 Ok(())
             })
         };
@@ -150,35 +171,43 @@ impl Session {
         self.format
     }
 
-    /// The next block as it came, and where it starts; `None` at the end, which is where a recording broke off.
+    /// What comes next; `None` at the end, which is where a recording broke off.
     ///
     /// # Errors
     ///
     /// If the file cannot be read, or holds what no recording holds.
-    pub fn read(&mut self) -> Result<Option<(SampleIndex, &[f32])>, Error> {
-        let mut at = [0; 8];
-        let mut next = || -> std::io::Result<Result<SampleIndex, u32>> {
-            self.file.read_exact(&mut at)?;
-            let values = read_u32(&mut self.file)?;
-            if values > MAX_VALUES || !(values as usize).is_multiple_of(self.format.channels()) {
-                return Ok(Err(values));
-            }
-            self.block.resize(values as usize, 0.0);
-            let mut value = [0; 4];
-            for sample in &mut self.block {
-                self.file.read_exact(&mut value)?;
-                *sample = f32::from_le_bytes(value);
-            }
-            Ok(Ok(SampleIndex(u64::from_le_bytes(at))))
-        };
-        match next() {
-            Ok(Ok(at)) => Ok(Some((at, &self.block))),
-            Ok(Err(values)) => {
+    pub fn read(&mut self) -> Result<Option<Recorded<'_>>, Error> {
+        match self.next() {
+            Ok((_, Next::Quality(settings))) => Ok(Some(Recorded::Quality(settings))),
+            Ok((at, Next::Block)) => Ok(Some(Recorded::Block { at, interleaved: &self.block })),
+            Ok((_, Next::Impossible(values))) => {
                 Err(Error::Session { reason: format!("it has a block of {values} values") })
             }
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Reads a block into `block`, or something else.
+    fn next(&mut self) -> std::io::Result<(SampleIndex, Next)> {
+        let Self { file, format, block } = self;
+        let at = SampleIndex(u64::from_le_bytes(read_bytes(file)?));
+        let values = u32::from_le_bytes(read_bytes(file)?);
+        if values == QUALITY {
+            let mut words = [0.0; QualitySettings::WORDS];
+            for word in &mut words {
+                *word = f64::from_le_bytes(read_bytes(file)?);
+            }
+            return Ok((at, Next::Quality(QualitySettings::from_words(words))));
+        }
+        if values > MAX_VALUES || !(values as usize).is_multiple_of(format.channels()) {
+            return Ok((at, Next::Impossible(values)));
+        }
+        block.clear();
+        for _ in 0..values {
+            block.push(f32::from_le_bytes(read_bytes(file)?));
+        }
+        Ok((at, Next::Block))
     }
 
     /// Analyses the rest of the session: what was told when it was recorded is told again, bit for bit, if the
@@ -197,18 +226,44 @@ impl Session {
                 format!("the analyzer is for {}, it has {}", analyzer.format(), self.format);
             return Err(Error::Session { reason });
         }
-        while let Some((at, interleaved)) = self.read()? {
-            analyzer.process(at, interleaved, listener)?;
+        while let Some(recorded) = self.read()? {
+            match recorded {
+                Recorded::Block { at, interleaved } => {
+                    analyzer.process(at, interleaved, listener)?;
+                }
+                Recorded::Quality(settings) => analyzer.set_quality(&settings, listener),
+            }
         }
         analyzer.finish(listener);
         Ok(())
     }
 }
 
-fn read_u32(file: &mut impl Read) -> std::io::Result<u32> {
-    let mut word = [0; 4];
-    file.read_exact(&mut word)?;
-    Ok(u32::from_le_bytes(word))
+/// What a session holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Recorded<'a> {
+    /// A block as it came.
+    Block {
+        /// Where it starts.
+        at: SampleIndex,
+        /// Its samples.
+        interleaved: &'a [f32],
+    },
+    /// What was computed from here on.
+    Quality(QualitySettings),
+}
+
+enum Next {
+    Block,
+    Quality(QualitySettings),
+    Impossible(u32),
+}
+
+fn read_bytes<const N: usize>(file: &mut impl Read) -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 impl fmt::Debug for SessionWriter {
