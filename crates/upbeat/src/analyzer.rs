@@ -70,6 +70,8 @@ pub struct Analyzer {
     /// The features computed now, and those from the next frame on; of those configured.
     active: FeatureSet,
     wanted: FeatureSet,
+    /// In every so many frames, [`FeatureSet::LASTING`] is computed.
+    reuse: u64,
     /// Whether nothing was heard since the last frame ended, or since the beginning.
     between_frames: bool,
     meter: CostMeter,
@@ -105,6 +107,7 @@ impl Analyzer {
             stats: AnalyzerStats::default(),
             active,
             wanted: active,
+            reuse: 1,
             between_frames: true,
             meter: CostMeter::default(),
         })
@@ -204,6 +207,36 @@ impl Analyzer {
         }
     }
 
+    /// Computes [features that last](FeatureSet::LASTING) only in every frame whose number `frames` divides, from
+    /// the next frame on; in the frames between, their last values stand. 1, the default, computes them in
+    /// every frame, and so does 0.
+    ///
+    /// After a gap they are unknown until such a frame comes. Neither allocates nor frees.
+    ///
+    /// ```
+    /// use upbeat::{Analyzer, AnalyzerConfig, Feature};
+    ///
+    /// let mut analyzer = Analyzer::new(&AnalyzerConfig::new(8000, 1))?;
+    /// analyzer.set_reuse(4);
+    /// let rising: Vec<f32> = (0..16_384).map(|n| (n as f32 * n as f32 * 1e-5).sin()).collect();
+    /// let mut centroids = Vec::new();
+    /// let mut contrasts = Vec::new();
+    /// analyzer.push(&rising, |frame| {
+    ///     centroids.extend(frame.value(Feature::SpectralCentroid));
+    ///     contrasts.extend(frame.value(Feature::SpectralContrast));
+    /// })?;
+    /// centroids.dedup();
+    /// contrasts.dedup();
+    /// assert_eq!((centroids.len(), contrasts.len()), (29, 8)); // of 29 frames
+    /// # Ok::<(), upbeat::Error>(())
+    /// ```
+    pub fn set_reuse(&mut self, frames: u32) {
+        self.reuse = u64::from(frames.max(1));
+        if self.between_frames {
+            self.turn();
+        }
+    }
+
     /// The features computed now; a change by [`set_active`](Self::set_active) shows when it takes effect.
     #[must_use]
     pub const fn active(&self) -> FeatureSet {
@@ -240,6 +273,11 @@ impl Analyzer {
         let mode = Mode { active: self.active, timed: self.meter.timed };
         let start = mode.timed.then(Instant::now);
         let mut elsewhere = 0.0;
+        let standing = if self.reuse > 1 {
+            self.wanted.intersection(FeatureSet::LASTING)
+        } else {
+            FeatureSet::EMPTY
+        };
         let Self { channels, interleaved, mono, framer, stft, branches, frame, stats, .. } = self;
         let mut stft = stft.as_mut().filter(|_| branches.need_spectra(mode.active));
         let interleaved = &mut interleaved[..piece.len()];
@@ -277,7 +315,7 @@ impl Analyzer {
             let start = mode.timed.then(Instant::now);
             emit(frame);
             elsewhere += seconds_since(start);
-            frame.values.fill(f32::NAN);
+            frame.forget_all_but(standing);
             frame.lost = 0;
         });
         self.meter.spent += seconds_since(start) - elsewhere;
@@ -293,9 +331,11 @@ impl Analyzer {
             self.meter.learn(self.active, &seconds, features, rate);
         }
         self.meter.timed = self.meter.on && self.stats.frames.is_multiple_of(MEASURED_EVERY);
-        if self.active != self.wanted {
-            self.branches.wake(self.active, self.wanted);
-            self.active = self.wanted;
+        let lasting = self.stats.frames.is_multiple_of(self.reuse);
+        let now = if lasting { self.wanted } else { self.wanted.difference(FeatureSet::LASTING) };
+        if self.active != now {
+            self.branches.wake(self.active, now);
+            self.active = now;
         }
     }
 

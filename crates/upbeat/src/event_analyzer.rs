@@ -67,6 +67,10 @@ impl EventConfig {
 /// ```
 pub struct EventAnalyzer {
     analyzer: Analyzer,
+    /// The same with frames half as long, where that can be; which of them works, and what the other has seen.
+    short: Option<Analyzer>,
+    is_short: bool,
+    before: AnalyzerStats,
     predictors: Predictors,
     notes: Notes,
     channels: usize,
@@ -92,11 +96,15 @@ impl EventAnalyzer {
         let EventConfig { analyzer: features, .. } = config;
         let mut analyzer = Analyzer::new(features)?;
         analyzer.measure_costs(true);
+        let short = short(features, &analyzer);
         let AnalyzerConfig { channels, frame_length, hop_length, .. } = *features;
         Ok(Self {
             predictors: Predictors::new(config)?,
             notes: Notes::default(),
             analyzer,
+            short,
+            is_short: false,
+            before: AnalyzerStats::default(),
             channels,
             frame_length,
             hop_length,
@@ -174,7 +182,11 @@ impl EventAnalyzer {
         let block = &self.pending[..self.filled];
         let heard = self.start + (block.len() / self.channels) as u64;
         let notes = &mut self.notes;
-        let result = self.analyzer.process(self.start, block, |frame| {
+        let analyzer = match &mut self.short {
+            Some(short) if self.is_short => short,
+            _ => &mut self.analyzer,
+        };
+        let result = analyzer.process(self.start, block, |frame| {
             listener.frame(frame);
             notes.tell(frame, heard, listener);
         });
@@ -194,13 +206,17 @@ impl EventAnalyzer {
         let Predictors { energy_cost, chords_cost, .. } = self.predictors;
         let energy = Cost::new("energy", energy_cost);
         let chords = Cost::new("chords", chords_cost).with_tier(Tier::Advanced);
-        self.analyzer.costs().items().into_iter().chain([energy, chords])
+        let costs = match &self.short {
+            Some(short) if self.is_short => short.costs(),
+            _ => self.analyzer.costs(),
+        };
+        costs.items().into_iter().chain([energy, chords])
     }
 
     /// Leaves out what these settings leave out, from the frame at hand on, and tells so if anything changes.
     ///
-    /// What is taken up again starts anew, as after a gap. Neither allocates nor frees. Of the settings, the
-    /// items count; the length of frames stays.
+    /// What is taken up again starts anew, as after a gap; so does everything where the frames become shorter (by
+    /// half, if that can be) or longer. Neither allocates nor frees.
     pub fn set_quality<L: Listener + ?Sized>(
         &mut self,
         settings: &QualitySettings,
@@ -210,7 +226,15 @@ impl EventAnalyzer {
             return;
         }
         self.quality = *settings;
-        self.analyzer.set_active(settings.items);
+        let is_short = settings.window_divisor > 1 && self.short.is_some();
+        if is_short != self.is_short {
+            self.before = self.stats();
+            self.working().reset();
+            self.is_short = is_short;
+        }
+        let (active, reuse) = (settings.items, settings.reuse);
+        self.working().set_active(active);
+        self.working().set_reuse(reuse);
         let predicted = Feature::ALL.len();
         self.predictors.energy_rests = !settings.items.contains(predicted);
         self.predictors.chords_rest = !settings.items.contains(predicted + 1);
@@ -218,9 +242,21 @@ impl EventAnalyzer {
         listener.event(&Event { at: self.start, heard: self.start, kind });
     }
 
-    /// Forgets everything heard, as if new.
+    /// The analyzer that works now.
+    fn working(&mut self) -> &mut Analyzer {
+        match &mut self.short {
+            Some(short) if self.is_short => short,
+            _ => &mut self.analyzer,
+        }
+    }
+
+    /// Forgets everything heard, as if new; the [quality](Self::set_quality) stays.
     pub fn reset(&mut self) {
         self.analyzer.reset();
+        if let Some(short) = &mut self.short {
+            short.reset();
+        }
+        self.before = AnalyzerStats::default();
         self.predictors.reset();
         self.notes = Notes::default();
         self.continuity = Continuity::default();
@@ -239,7 +275,7 @@ impl EventAnalyzer {
         StreamFormat::new(rate, self.channels).expect("checked by the analyzer")
     }
 
-    /// The features of frames.
+    /// The features of frames, at full quality.
     #[must_use]
     pub const fn analyzer(&self) -> &Analyzer {
         &self.analyzer
@@ -253,8 +289,19 @@ impl EventAnalyzer {
 
     /// What was seen since construction or [`reset`](Self::reset).
     #[must_use]
-    pub const fn stats(&self) -> AnalyzerStats {
-        self.analyzer.stats()
+    pub fn stats(&self) -> AnalyzerStats {
+        let now = match &self.short {
+            Some(short) if self.is_short => short.stats(),
+            _ => self.analyzer.stats(),
+        };
+        let before = self.before;
+        AnalyzerStats {
+            samples: before.samples + now.samples,
+            frames: before.frames + now.frames,
+            gaps: before.gaps + now.gaps,
+            lost: before.lost + now.lost,
+            sanitized: before.sanitized + now.sanitized,
+        }
     }
 }
 
@@ -262,6 +309,15 @@ impl fmt::Debug for EventAnalyzer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventAnalyzer").field("analyzer", &self.analyzer).finish_non_exhaustive()
     }
+}
+
+/// An analyzer of frames half as long with the same columns, if there can be one.
+fn short(config: &AnalyzerConfig, full: &Analyzer) -> Option<Analyzer> {
+    let mut config = config.clone();
+    config.frame_length /= 2;
+    let mut short = Analyzer::new(&config).ok()?;
+    short.measure_costs(true);
+    short.layout().column_names().eq(full.layout().column_names()).then_some(short)
 }
 
 /// The events that frames bring.

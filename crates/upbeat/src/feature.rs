@@ -257,6 +257,16 @@ impl FeatureSet {
     /// Every feature.
     pub const ALL: Self = Self::of(Feature::ALL);
 
+    /// Those that change slowly, depend on their own frame alone, and cost something: what
+    /// [`Analyzer::set_reuse`](crate::Analyzer::set_reuse) lets stand for several frames.
+    pub const LASTING: Self = Self::of(&[
+        Feature::SpectralContrast,
+        Feature::Mfcc,
+        Feature::ChromaStft,
+        Feature::Tonnetz,
+        Feature::Pitch,
+    ]);
+
     /// Names of sets that [`FromStr`] knows beside those of features.
     pub const GROUPS: &'static [(&'static str, Self)] = &[
         ("default", Self::DEFAULT),
@@ -303,6 +313,12 @@ impl FeatureSet {
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// The features in this set that are not in `other`.
+    #[must_use]
+    pub const fn difference(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether any feature is in both sets.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use upbeat_core::{FrameSpec, SampleIndex};
 
-use crate::Feature;
+use crate::{Feature, FeatureSet};
 
 /// Where the values of each feature lie in a [`FeatureFrame`], and what they are called.
 ///
@@ -133,6 +133,15 @@ impl FeatureFrame {
     pub(crate) fn new(layout: Arc<FeatureLayout>) -> Self {
         let values = vec![f32::NAN; layout.len()].into();
         Self { at: SampleIndex(0), lost: 0, layout, values }
+    }
+
+    /// Makes all values unknown but those of the features in `standing`.
+    pub(crate) fn forget_all_but(&mut self, standing: FeatureSet) {
+        for field in &self.layout.fields {
+            if !standing.contains(field.feature) {
+                self.values[field.columns.clone()].fill(f32::NAN);
+            }
+        }
     }
 
     /// The index of the frame's first sample.

@@ -1,5 +1,7 @@
 //! Features may come and go while the stream runs, and say what they cost.
 
+use std::sync::Arc;
+
 use upbeat::{Analyzer, AnalyzerConfig, Feature, FeatureSet};
 use upbeat_testkit::signal;
 use upbeat_testkit::streaming::Bits;
@@ -214,4 +216,32 @@ fn a_governor_leaves_out_what_costs_most() {
         last = left;
     }
     assert!(!last.contains(Feature::Pyin) && !last.contains(Feature::Cqt), "{last:?}");
+}
+
+#[test]
+fn values_that_stand_are_those_of_the_frame_they_were_computed_in() {
+    let stream = signal::sweep(100.0, 4000.0, 0.5, 44_100, 44_100);
+    let config = AnalyzerConfig::new(44_100, 1);
+    let frames = |reuse| {
+        let mut analyzer = Analyzer::new(&config).unwrap();
+        analyzer.set_reuse(reuse);
+        let mut frames: Vec<Vec<u32>> = Vec::new();
+        let layout = Arc::clone(analyzer.layout());
+        analyzer
+            .push(&stream, |frame| {
+                frames.push(frame.as_slice().iter().map(|x| x.to_bits()).collect());
+            })
+            .unwrap();
+        (layout, frames)
+    };
+    let (layout, every) = frames(1);
+    let (_, reused) = frames(3);
+    assert_eq!(every.len(), reused.len());
+    for (n, frame) in reused.iter().enumerate() {
+        for feature in layout.features() {
+            let source = if FeatureSet::LASTING.contains(feature) { n - n % 3 } else { n };
+            let columns = layout.columns(feature);
+            assert_eq!(frame[columns.clone()], every[source][columns], "{feature} in frame {n}");
+        }
+    }
 }

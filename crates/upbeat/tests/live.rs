@@ -11,12 +11,14 @@ use upbeat::io::live::{
 };
 use upbeat::io::{MemorySource, StreamFormat, demo};
 use upbeat::perf::alloc::NoAlloc;
-use upbeat::perf::{GovernorConfig, GovernorEvent, QualityLevel, Reason, Resource, Thresholds};
+use upbeat::perf::{
+    GovernorConfig, GovernorEvent, QualityLevel, QualitySettings, Reason, Resource, Thresholds,
+};
 use upbeat::pipeline::{PipelineState, Session, SessionWriter};
 use upbeat::window::{QueueConfig, sample_queue};
 use upbeat::{
-    Error, Event, EventAnalyzer, EventKind, Feature, FeatureFrame, FeatureSet, Input, Interests,
-    Listener, Pipeline, PipelineConfig,
+    Error, Event, EventAnalyzer, EventConfig, EventKind, Feature, FeatureFrame, FeatureSet, Input,
+    Interests, Listener, Pipeline, PipelineConfig,
 };
 
 #[global_allocator]
@@ -274,4 +276,45 @@ fn the_analysis_thread_can_be_watched_for_allocations() {
         Pipeline::builder(config).listen("events", |_: &Event| {}).start(input).unwrap();
     let status = pipeline.wait();
     assert_eq!((status.allocations, status.samples), (Some(0), 2 * 22_050));
+}
+
+#[test]
+fn at_low_quality_frames_are_shorter_and_events_the_same_in_any_split() {
+    let config = EventConfig::new(RATE, 2);
+    let song = song();
+    let run = |sizes: &[usize]| {
+        let mut analyzer = EventAnalyzer::new(&config).unwrap();
+        let mut kept = Kept::default();
+        let mut sizes = sizes.iter().cycle();
+        // The quality changes between frames, wherever blocks end.
+        for (quality, part) in [
+            (QualityLevel::Maximum, 0..40_000),
+            (QualityLevel::Low, 40_000..90_000),
+            (QualityLevel::Maximum, 90_000..130_000),
+        ] {
+            let mut settings = QualitySettings::recommended(quality);
+            settings.level = quality;
+            analyzer.set_quality(&settings, &mut kept);
+            let mut rest = &song[2 * part.start..2 * part.end];
+            while !rest.is_empty() {
+                let (block, after) = rest.split_at((2 * sizes.next().unwrap()).min(rest.len()));
+                analyzer.push(block, &mut kept).unwrap();
+                rest = after;
+            }
+        }
+        let stats = analyzer.stats();
+        let frames = kept.1.lock().unwrap().iter().map(|f| f[0].to_bits()).collect::<Vec<_>>();
+        let events = kept.0.lock().unwrap().clone();
+        (stats, frames, events)
+    };
+    let (stats, frames, events) = run(&[700]);
+    assert_eq!((run(&[1, 333, 4096]).0, run(&[1, 333, 4096]).1), (stats, frames.clone()));
+    assert!(run(&[2048]).2 == events);
+    // Each change starts anew: a full frame (2048) or half of one, then one frame per hop of 512.
+    let first = (40_000 - 2048) / 512 + 1;
+    let border = 2048 + (first - 1) * 512;
+    let second = (90_000 - border - 1024) / 512 + 1;
+    assert!(frames.len() > first + second, "{} frames", frames.len());
+    // What comes after the last whole frame still waits.
+    assert_eq!((stats.samples, stats.gaps), (2048 + (130_000 - 2048) / 512 * 512, 0));
 }

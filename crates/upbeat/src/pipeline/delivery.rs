@@ -71,6 +71,8 @@ const PANICKED: u8 = 2;
 /// The end of a queue that a thread with news has.
 pub(super) struct Outlet {
     interests: Interests,
+    /// Of the frames that listeners expect.
+    frame_length: u64,
     messages: HeapProd<Message>,
     values: HeapProd<f32>,
     shared: Arc<Shared>,
@@ -109,6 +111,7 @@ pub(super) fn deliver(
     // The control thread has events only, without values.
     let (control, control_out) = HeapRb::new(256).split();
     let (no_values, _) = HeapRb::new(1).split();
+    let frame_length = blank.layout().spec().frame_length() as u64;
     let mut inlet = Inlet {
         messages: [messages_out, control_out],
         values: values_out,
@@ -121,6 +124,7 @@ pub(super) fn deliver(
         .spawn(move || inlet.run(listener.as_mut()))?;
     let outlet = |messages, values| Outlet {
         interests,
+        frame_length,
         messages,
         values,
         shared: Arc::clone(&shared),
@@ -160,7 +164,10 @@ impl Outlet {
 
     pub(super) fn frame(&mut self, frame: &FeatureFrame) {
         if self.interests.frames {
-            let message = Message::Frame { at: frame.at(), lost: frame.lost() };
+            // Shorter frames of lower quality end where the full ones would.
+            let shorter = self.frame_length - frame.layout().spec().frame_length() as u64;
+            let at = SampleIndex(frame.at().0.saturating_sub(shorter));
+            let message = Message::Frame { at, lost: frame.lost() };
             self.put(frame.as_slice(), message);
         }
     }
