@@ -36,17 +36,7 @@ impl AdaptiveModels {
     /// If the folder cannot be written to or is full; the old file is there unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), AdaptError> {
         let path = path.as_ref();
-        let unwritable = |error: serde_json::Error| AdaptError::io("write", path)(error.into());
-        let models = serde_json::value::to_raw_value(self).map_err(unwritable)?;
-        let checksum = checksum(models.get());
-        let envelope = Envelope {
-            format: FORMAT,
-            version: VERSION,
-            feature_set: FEATURE_SET,
-            checksum: &checksum,
-            models: &models,
-        };
-        let text = serde_json::to_string(&envelope).map_err(unwritable)?;
+        let text = self.text().map_err(|error| AdaptError::io("write", path)(error.into()))?;
         let folder = folder_of(path);
         let prefix = temporary_prefix(path);
         remove_stale(&folder, &prefix);
@@ -77,13 +67,61 @@ impl AdaptiveModels {
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(AdaptError::io("open", path))?;
         file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(AdaptError::io("read", path))?;
+        if bytes.len() as u64 > LARGEST {
+            let reason = "it is too large".into();
+            return Err(AdaptError::Foreign { path: path.into(), reason });
+        }
+        Self::read(&bytes, path)
+    }
+
+    /// All that was learned, as text: what [`save`](Self::save) writes, for programs that keep it elsewhere.
+    ///
+    /// ```
+    /// use upbeat_adapt::{AdaptConfig, AdaptError, AdaptiveModels};
+    ///
+    /// let models = AdaptiveModels::new(&AdaptConfig::default())?;
+    /// let text = models.to_json()?;
+    /// let origin = "my database".as_ref();
+    /// assert_eq!(AdaptiveModels::from_json(&text, origin)?, models);
+    /// let damaged = text.replace("seed", "sEed");
+    /// let refused = AdaptiveModels::from_json(&damaged, origin);
+    /// assert!(matches!(refused, Err(AdaptError::Corrupt { .. })));
+    /// # Ok::<(), AdaptError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the memory for it cannot be had.
+    pub fn to_json(&self) -> Result<String, AdaptError> {
+        self.text().map_err(|error| AdaptError::io("write", Path::new("models"))(error.into()))
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote; `origin` says in errors where the text is from.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), for the text.
+    pub fn from_json(text: &str, origin: &Path) -> Result<Self, AdaptError> {
+        Self::read(text.as_bytes(), origin)
+    }
+
+    fn text(&self) -> serde_json::Result<String> {
+        let models = serde_json::value::to_raw_value(self)?;
+        let checksum = checksum(models.get());
+        serde_json::to_string(&Envelope {
+            format: FORMAT,
+            version: VERSION,
+            feature_set: FEATURE_SET,
+            checksum: &checksum,
+            models: &models,
+        })
+    }
+
+    fn read(bytes: &[u8], path: &Path) -> Result<Self, AdaptError> {
         let foreign =
             |reason: &str| AdaptError::Foreign { path: path.into(), reason: reason.into() };
         let corrupt = |reason: String| AdaptError::Corrupt { path: path.into(), reason };
-        if bytes.len() as u64 > LARGEST {
-            return Err(foreign("it is too large"));
-        }
-        let text = std::str::from_utf8(&bytes).unwrap_or_default();
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
         let header: Header = match serde_json::from_str(text) {
             Ok(header) => header,
             Err(_) if bytes.starts_with(OPENING) => {

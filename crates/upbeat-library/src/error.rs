@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
+use upbeat_adapt::AdaptError;
 use upbeat_core::ConfigError;
 use upbeat_io::IoError;
 
@@ -82,6 +83,9 @@ pub enum LibraryError {
     /// A sound cannot be read.
     #[error(transparent)]
     Sound(#[from] IoError),
+    /// What was learned cannot be read, or an observation cannot be learned from.
+    #[error(transparent)]
+    Models(#[from] AdaptError),
     /// A setting that cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),

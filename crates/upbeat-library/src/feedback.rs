@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fmt;
 use std::time::SystemTime;
 
@@ -198,7 +199,7 @@ impl Library {
         let stored = self.write(|t| {
             let rows = t.execute(
                 "INSERT INTO feedback (session, track, after, opinion, value, at)
-                 SELECT id, ?2, playing, ?3, ?4, ?5 FROM sessions WHERE id = ?1",
+                 SELECT id, ?2, NULLIF(playing, ?2), ?3, ?4, ?5 FROM sessions WHERE id = ?1",
                 params![session.0, track.0, opinion.name(), opinion.value(), now()],
             )?;
             let id = t.last_insert_rowid();
@@ -248,6 +249,23 @@ impl Library {
                 .prepare_cached("SELECT origin, target FROM transitions ORDER BY id")?;
             let rows =
                 statement.query_map([], |row| Ok((TrackId(row.get(0)?), TrackId(row.get(1)?))))?;
+            rows.collect()
+        };
+        self.told(read())
+    }
+
+    /// How many seconds ago each track was last played or left for another, by the system's clock.
+    pub(crate) fn seconds_since_played(&self) -> Result<HashMap<TrackId, f64>, LibraryError> {
+        let now = now();
+        let read = || {
+            let mut statement = self.connection.prepare(
+                "SELECT track, max(at) FROM (SELECT origin AS track, at FROM transitions
+                 UNION ALL SELECT target, at FROM transitions) GROUP BY track",
+            )?;
+            let rows = statement.query_map([], |row| {
+                let ago = (now - row.get::<_, i64>(1)?).max(0) as f64 / 1000.0;
+                Ok((TrackId(row.get(0)?), ago))
+            })?;
             rows.collect()
         };
         self.told(read())

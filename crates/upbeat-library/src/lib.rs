@@ -5,6 +5,7 @@
 //! - [`Library::scan`]: analyses folders on all cores; files that have not changed are left alone, and files that cannot
 //!   be read are listed with the reason. [`Watch`] follows changes as they happen.
 //! - [`Library::search`] by words, tempo and key; [`SimilarTracks`] by sound.
+//! - [`MixSession`]: what plays, what to play next and why, learning from what is made of it.
 //! - [`playlist`] writes and reads M3U8, [`rekordbox`] and [`traktor`] the beat grids of those programs.
 //!
 //! Nothing here belongs on an audio thread.
@@ -47,9 +48,11 @@ mod error;
 mod feedback;
 mod grid;
 mod library;
+mod listing;
 mod scan;
 mod schema;
 mod search;
+mod session;
 mod similar;
 mod tags;
 mod tempo;
@@ -65,7 +68,9 @@ pub use grid::{BeatGrid, GridAnchor, GridTrack};
 pub use library::Library;
 pub use scan::{ScanConfig, ScanEvent, ScanFailure, ScanReport};
 pub use search::{Query, TempoMatch};
+pub use session::{Cause, LiveUpdate, MixConfig, MixSession, Proposal, SessionEvent};
 pub use similar::{Similar, SimilarTracks};
 pub use tags::Tags;
 pub use track::{NewTrack, Tempo, TempoCandidate, Track, TrackAnalysis, TrackId, TrackKey};
+pub use upbeat_adapt as adapt;
 pub use watch::Watch;

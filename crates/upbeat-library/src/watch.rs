@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::scan::Listing;
+use crate::listing::Listing;
 use crate::{Library, LibraryError, ScanConfig, ScanEvent, ScanReport};
 
 /// Follows folders, so that a library is brought up to date as soon as a file appears, changes, moves or goes.
