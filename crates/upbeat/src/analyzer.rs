@@ -245,8 +245,8 @@ impl Analyzer {
 
     /// Starts or stops to measure what each feature costs; off at first.
     ///
-    /// One frame in 13 is measured, from the next one on, which takes two looks at the clock for each stage, well
-    /// below 1 % of the time of the default features. What was measured before stays.
+    /// One frame in 31 is measured, from the next one on, which takes two looks at the clock for each stage: less than
+    /// 1 % of the time of the default features, even where a look takes 150 ns. What was measured before stays.
     pub fn measure_costs(&mut self, on: bool) {
         self.meter.on = on;
     }

@@ -143,7 +143,7 @@ pub(crate) type PerFeature = [f64; N];
 pub(crate) const N: usize = Feature::ALL.len();
 
 /// One frame in so many is measured: a prime, so that it does not keep step with what recurs.
-pub(crate) const MEASURED_EVERY: u64 = 13;
+pub(crate) const MEASURED_EVERY: u64 = 31;
 
 /// The share of the newest measurement in the average.
 const FORGETTING: f64 = 1.0 / 8.0;
