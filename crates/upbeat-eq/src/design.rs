@@ -272,12 +272,17 @@ impl Prototype {
         Coefficients { b0, b1, b2: even - b0, a1: poles.a1, a2: poles.a2 }
     }
 
-    /// Two zeros at 0 Hz; magnitude as the prototype's at the band.
+    /// Two zeros at 0 Hz; magnitude as the prototype's at the band, or, for bands so low that the poles' power
+    /// there is lost in rounding, at half the sample rate, which by then is the same to 10⁻⁵.
     fn matched_high_pass(&self, w: f64) -> Coefficients {
         let poles = Poles::impulse_invariant(self.d, w);
-        let matched = w.min(HIGHEST_MATCH);
-        let phi = Phi::at(matched);
-        let b0 = (self.power(matched / w) * poles.power(phi)).sqrt() / (4.0 * phi.nyquist);
+        let b0 = if w < LOWEST_MATCH {
+            0.25 * poles.powers[1].sqrt()
+        } else {
+            let matched = w.min(HIGHEST_MATCH);
+            let phi = Phi::at(matched);
+            (self.power(matched / w) * poles.power(phi)).sqrt() / (4.0 * phi.nyquist)
+        };
         Coefficients { b0, b1: -2.0 * b0, b2: b0, a1: poles.a1, a2: poles.a2 }
     }
 
@@ -398,6 +403,9 @@ fn bilinear_first_order(prototype: &Prototype, position: f64) -> Coefficients {
 /// The highest frequency to match at, beside 0 Hz and half the sample rate, in radians per sample: 0.3 of
 /// the sample rate. Of 0.25, 0.3, 0.4 and 0.5 it gives the smallest error over random settings.
 const HIGHEST_MATCH: f64 = 0.6 * PI;
+
+/// Below this angular frequency, in radians per sample, nothing is matched at the band itself.
+const LOWEST_MATCH: f64 = 1e-3;
 
 /// Half of the widest notch, in radians per sample.
 const WIDEST_NOTCH: f64 = 0.49 * PI;

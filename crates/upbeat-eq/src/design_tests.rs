@@ -172,6 +172,19 @@ fn low_bands_at_high_rates_keep_their_accuracy() {
     assert!(rms(&levels) > 1.0); // it does something there
 }
 
+#[test]
+fn high_passes_far_below_all_sound_let_everything_pass() {
+    let rate = rate(4_000_000);
+    for (frequency, q) in [(0.0166, 0.977), (0.01, 0.1), (10.0, 0.7), (636.0, 10.0), (637.0, 10.0)]
+    {
+        let band = Band::new(BandKind::HighPass, frequency, 0.0, q);
+        let c = Coefficients::of(&band, rate, Design::Matched);
+        // |H| at half the rate is that of b0 (1 + 2 + 1) over the poles' alternating sum.
+        let gain = 4.0 * c.b0 / (1.0 - c.a1 + c.a2);
+        assert!((gain - 1.0).abs() < 1e-5 && c.is_stable(), "{frequency} Hz, q {q}: {gain}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
