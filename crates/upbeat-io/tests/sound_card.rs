@@ -13,9 +13,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use upbeat_core::SampleRate;
+use upbeat_io::StreamFormat;
 use upbeat_io::live::{
-    Backend, CardBackend, Channels, DeviceId, Direction, LiveInput, LiveOutput, Policy,
-    StreamEvent, StreamState, StreamSupervisor, SupervisorConfig,
+    Backend, CallbackInfo, CardBackend, Channels, ConnectInput, ConnectOutput, DeviceError,
+    DeviceId, DeviceInfo, Direction, LatencyConfig, LatencyReport, LatencyVerdict, LiveInput,
+    LiveOutput, OpenStream, OutputFill, Policy, StreamEvent, StreamHealth, StreamRequest,
+    StreamState, StreamSupervisor, SupervisorConfig, measure_latency,
 };
 
 const SINK: &str = "rate=48000 channels=2 format=float32le";
@@ -254,6 +257,111 @@ fn another_rate_is_converted() {
             Err(format!("{windows:?}"))
         }
     });
+}
+
+/// The card, but what is played to it is late by so many samples per channel.
+#[derive(Debug)]
+struct Late(Arc<CardBackend>, usize);
+
+impl Backend for Late {
+    fn name(&self) -> &'static str {
+        "late"
+    }
+
+    fn devices(&self) -> Result<Vec<DeviceInfo>, DeviceError> {
+        self.0.devices()
+    }
+
+    fn default_device(&self, direction: Direction) -> Result<Option<DeviceId>, DeviceError> {
+        self.0.default_device(direction)
+    }
+
+    fn is_present(&self, device: &DeviceId, direction: Direction) -> bool {
+        self.0.is_present(device, direction)
+    }
+
+    fn open_input(
+        &self,
+        device: &DeviceId,
+        request: &StreamRequest,
+        health: Arc<StreamHealth>,
+        connect: ConnectInput,
+    ) -> Result<Box<dyn OpenStream>, DeviceError> {
+        self.0.open_input(device, request, health, connect)
+    }
+
+    fn open_output(
+        &self,
+        device: &DeviceId,
+        request: &StreamRequest,
+        health: Arc<StreamHealth>,
+        connect: ConnectOutput,
+    ) -> Result<Box<dyn OpenStream>, DeviceError> {
+        let late = self.1;
+        let connect = move |format: StreamFormat| {
+            let line = vec![0.0; late * format.channels()];
+            Ok(Box::new(LateFill { inner: connect(format)?, line, at: 0 }) as Box<dyn OutputFill>)
+        };
+        self.0.open_output(device, request, health, Box::new(connect))
+    }
+}
+
+struct LateFill {
+    inner: Box<dyn OutputFill>,
+    line: Vec<f32>,
+    at: usize,
+}
+
+impl OutputFill for LateFill {
+    fn fill(&mut self, info: &CallbackInfo, interleaved: &mut [f32]) {
+        self.inner.fill(info, interleaved);
+        if self.line.is_empty() {
+            return;
+        }
+        for x in interleaved {
+            std::mem::swap(x, &mut self.line[self.at]);
+            self.at = (self.at + 1) % self.line.len();
+        }
+    }
+}
+
+fn round_trip(late: usize, input: &str) -> LatencyReport {
+    let mut config = LatencyConfig::new(DeviceId::new(input), DeviceId::new("alsa:loop_out"));
+    config.request.block = Some(1024);
+    config.longest = Duration::from_millis(150);
+    measure_latency(&Late(card(), late), &config).expect("the card is there")
+}
+
+#[test]
+fn a_known_delay_more_is_measured_to_a_tenth_of_a_millisecond() {
+    best_of_three(|| {
+        let (plain, late) = (round_trip(0, "alsa:loop_in"), round_trip(960, "alsa:loop_in"));
+        let (LatencyVerdict::Found(short), LatencyVerdict::Found(long)) =
+            (plain.verdict, late.verdict)
+        else {
+            return Err(format!("{plain:?}, {late:?}"));
+        };
+        let more = long.path - short.path;
+        println!(
+            "{short:?}; 20 ms late: {long:?}, {more:.4} ms more; xruns {} {}",
+            plain.xruns, late.xruns
+        );
+        // The loop itself has no delay; each direction of the server holds one block.
+        let known = 2.0 * short.blocks;
+        println!("the path is {:.4} ms, two blocks are {known:.4} ms", short.path);
+        if (short.path - known).abs() < 0.1 && (more - 20.0).abs() < 0.1 {
+            Ok(())
+        } else {
+            Err(format!("{} ms, {known} ms known; {more} ms more", short.path))
+        }
+    });
+}
+
+#[test]
+fn where_nothing_comes_back_there_is_no_latency() {
+    let report = round_trip(0, "alsa:quiet_in");
+    assert_eq!(report.verdict, LatencyVerdict::NoLoop, "{report:?}");
+    assert_eq!(report.played, 10);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::FaultKind;
 use super::backend::duration_of;
+use super::{CallbackInfo, FaultKind};
 use crate::StreamFormat;
 use Ordering::{Acquire, Relaxed, Release};
 
@@ -75,13 +75,15 @@ impl StreamHealth {
         self.channels.store(format.channels(), Relaxed);
     }
 
-    /// A block of `samples` per channel has come at `time`. For the audio thread, one at a time.
-    pub fn beat(&self, time: Duration, samples: usize, latency: Option<Duration>) {
-        let (now, samples) = (nanos(time), samples as u64);
+    /// A block of `samples` per channel has come. For the audio thread, one at a time.
+    pub fn beat(&self, info: &CallbackInfo, samples: usize) {
+        let (now, samples) = (nanos(info.time), samples as u64);
         let callbacks = self.callbacks.load(Relaxed);
         let length = nanos(duration_of(samples, self.rate.load(Relaxed)));
         if callbacks == 0 {
-            self.first_sample.store(now.saturating_sub(length), Relaxed);
+            // What was lost before the first block belongs to the stream, too.
+            let begun = duration_of(samples + info.lost, self.rate.load(Relaxed));
+            self.first_sample.store(now.saturating_sub(nanos(begun)), Relaxed);
             self.first_beat.store(now, Relaxed);
             self.first_block.store(samples, Relaxed);
         } else {
@@ -90,18 +92,19 @@ impl StreamHealth {
             add(&self.jitter_sum, deviation);
             self.jitter_max.fetch_max(deviation, Relaxed);
         }
-        if let Some(latency) = latency {
+        if let Some(latency) = info.latency {
             self.latency.store(nanos(latency), Relaxed);
         }
         self.last_beat.store(now, Relaxed);
         self.block.store(samples, Relaxed);
         add(&self.samples, samples);
+        add(&self.lost, info.lost);
         self.errors_in_a_row.store(0, Relaxed);
         self.callbacks.store(callbacks + 1, Release);
     }
 
-    /// `samples` per channel were lost on the way, as far as the host knows. For the audio thread.
-    pub fn lose(&self, samples: u64) {
+    /// `samples` per channel were left out on the way. For the audio thread.
+    pub(crate) fn lose(&self, samples: u64) {
         add(&self.lost, samples);
     }
 
@@ -308,7 +311,7 @@ mod tests {
         health.opened(StreamFormat::stereo(SampleRate::new(48_000).unwrap()));
         for block in 0..200 {
             health.fault(FaultKind::Backend, "poll returned -5");
-            health.beat(Duration::from_millis(10 * block), 480, None);
+            health.beat(&CallbackInfo::at(Duration::from_millis(10 * block)), 480);
         }
         assert_eq!(health.death(), None);
         for error in 0..StreamHealth::ERRORS_IN_A_ROW {
@@ -328,7 +331,8 @@ mod tests {
         health.opened(StreamFormat::mono(SampleRate::new(48_000).unwrap()));
         for block in 0..101 {
             let late = if block == 50 { 3 } else { 0 };
-            health.beat(Duration::from_millis(1000 + 10 * block + late), 480, None);
+            let time = Duration::from_millis(1000 + 10 * block + late);
+            health.beat(&CallbackInfo::at(time), 480);
         }
         let stats = health.stats();
         assert_eq!(stats.measured_rate, Some(48_000.0));

@@ -295,7 +295,7 @@ impl SegmentConfig {
         let capacity = from.sample_rate().samples(self.buffer.as_secs_f64()).max(1) as usize;
         let (writer, reader) = sample_queue(&QueueConfig::new(from.channels(), capacity))?;
         let converter = Converter::new(self.channels, from, to, self.quality)?;
-        let feed = Feed { writer, channels: from.channels(), health: Arc::clone(&health) };
+        let feed = Feed { writer, channels: from.channels() };
         Ok((feed, Segment { reader, converter, from, to, health, clock, base: None }))
     }
 }
@@ -305,14 +305,12 @@ impl SegmentConfig {
 pub(crate) struct Feed {
     writer: QueueWriter,
     channels: usize,
-    health: Arc<StreamHealth>,
 }
 
 impl InputSink for Feed {
     fn data(&mut self, info: &CallbackInfo, interleaved: &[f32]) {
         if info.lost > 0 {
             self.writer.skip(info.lost);
-            self.health.lose(info.lost);
         }
         // A host that breaks off within a sample must not bring the audio thread down.
         let whole = interleaved.len() / self.channels * self.channels;

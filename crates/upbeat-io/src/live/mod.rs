@@ -74,6 +74,7 @@ mod error;
 mod health;
 mod input;
 mod jobs;
+mod latency;
 mod machine;
 mod mock;
 mod output;
@@ -93,6 +94,9 @@ pub use duplex::{DuplexConfig, DuplexProcess};
 pub use error::{DeviceError, FaultKind};
 pub use health::{StreamHealth, StreamStats};
 pub use input::{GapCause, InputStats, LiveBlock, LiveInput, StreamGap};
+pub use latency::{
+    LatencyConfig, LatencyMeter, LatencyReport, LatencyVerdict, RoundTrip, measure_latency,
+};
 pub use machine::{Command, LossReason, Machine, Policy, Signal, StreamEvent, StreamState, Timing};
 pub use mock::{MockBackend, MockDevice, counting};
 pub use output::LiveOutput;

@@ -193,8 +193,9 @@ impl Player {
             }
             let now = monotonic();
             let lost = block.at.0.saturating_sub(next);
-            self.health.beat(now, samples, None);
-            self.sink.data(&CallbackInfo { lost, ..CallbackInfo::at(now) }, block.interleaved);
+            let info = CallbackInfo { lost, ..CallbackInfo::at(now) };
+            self.health.beat(&info, samples);
+            self.sink.data(&info, block.interleaved);
             next = until;
         }
     }

@@ -1,6 +1,7 @@
 //! Streams that outlive their devices, on devices driven by hand.
 
 mod faults;
+mod latency;
 mod machine;
 mod outputs;
 mod resampler;

@@ -175,6 +175,22 @@ fn samples_not_read_in_time_are_a_gap_and_no_reason_to_open_anew() {
 }
 
 #[test]
+fn what_is_lost_before_the_first_block_counts_once() {
+    let mut rig = rig(MockDevice::input(A, mono(48_000)));
+    rig.run(ms(100));
+    rig.mock.unplug(&id(A));
+    rig.run(ms(100));
+    rig.mock.plug(MockDevice::input(A, mono(48_000)).block(4800));
+    while rig.mock.open_streams() == 0 {
+        rig.run(ms(10));
+    }
+    rig.mock.lose(&id(A), 3000);
+    rig.run(ms(1000));
+    rig.assert_accounted();
+    assert!(rig.heard.iter().all(|(at, value)| *value == counting(*at)));
+}
+
+#[test]
 fn the_fallback_is_taken_only_when_asked_for() {
     let steady = || {
         let fallback = one(MockDevice::input("mock:spare", mono(48_000)).signal(|_, _| 0.5));

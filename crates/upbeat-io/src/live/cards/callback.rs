@@ -39,7 +39,7 @@ impl Input {
         self.expected = capture.checked_add(seconds);
         let latency = callback.checked_duration_since(capture);
         let mut info = CallbackInfo { lost, xrun, latency, ..CallbackInfo::at(monotonic()) };
-        self.health.beat(info.time, samples, latency);
+        self.health.beat(&info, samples);
         let Self { sink, scratch, .. } = self;
         let hand_on = |block: &[f32]| {
             sink.data(&info, block);
@@ -82,7 +82,7 @@ impl Output {
         let xrun = xruns != self.xruns;
         self.xruns = xruns;
         let info = CallbackInfo { xrun, latency, ..CallbackInfo::at(monotonic()) };
-        self.health.beat(info.time, samples, latency);
+        self.health.beat(&info, samples);
         let Self { fill, scratch, .. } = self;
         let ask = |block: &mut [f32]| fill.fill(&info, block);
         match data.sample_format() {

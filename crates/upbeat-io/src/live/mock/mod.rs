@@ -9,7 +9,7 @@ use super::{
     FaultKind, FormatRange, OpenStream, StreamHealth, StreamRequest,
 };
 use crate::StreamFormat;
-use state::{Device, End, Shared, State, Stream, Wire};
+use state::{Device, End, Shared, State, Stream, Wire, stretch};
 
 mod state;
 
@@ -57,6 +57,8 @@ pub struct MockDevice {
     format: StreamFormat,
     direction: Direction,
     block: usize,
+    /// How much faster than it says the device's clock runs.
+    speed: f64,
     signal: Signal,
 }
 
@@ -82,6 +84,14 @@ impl MockDevice {
         self
     }
 
+    /// Lets the device's clock run faster than it says, by `ppm` millionths: sample `n` is then the one at
+    /// `n / sample_rate / (1 + ppm · 10⁻⁶)` seconds.
+    #[must_use]
+    pub fn clock(mut self, ppm: f64) -> Self {
+        self.speed = 1.0 + 1e-6 * ppm;
+        self
+    }
+
     /// Sets what an input hears: a function of the number of the sample and the channel.
     #[must_use]
     pub fn signal(mut self, signal: impl Fn(u64, usize) -> f32 + Send + Sync + 'static) -> Self {
@@ -91,7 +101,7 @@ impl MockDevice {
 
     fn new(id: &str, format: StreamFormat, direction: Direction) -> Self {
         let signal = Arc::new(|n, _| counting(n));
-        Self { id: id.into(), format, direction, block: 256, signal }
+        Self { id: id.into(), format, direction, block: 256, speed: 1.0, signal }
     }
 }
 
@@ -249,12 +259,13 @@ impl MockBackend {
         if let Some(error) = &device.refused {
             return Err(error.clone());
         }
-        let (format, block) = (device.plugged.format, device.plugged.block);
+        let (format, block, speed) =
+            (device.plugged.format, device.plugged.block, device.plugged.speed);
         health.opened(format);
         let end = connect(format)?;
         let number = state.opened;
         state.opened += 1;
-        let next = samples_in(state.now, format.sample_rate().hz());
+        let next = samples_in(stretch(state.now, speed), format.sample_rate().hz());
         let buffer = vec![0.0; block * format.channels()];
         let device = id.clone();
         state.streams.push(Stream {

@@ -87,7 +87,9 @@ impl State {
                 End::Input(_) => stream.next + stream.lost + samples as u64,
                 End::Output(_) => stream.next + stream.lost,
             };
-            (index, duration_of(ready, stream.format.sample_rate().hz()) + stream.late)
+            let speed = self.devices.get(&stream.device).map_or(1.0, |device| device.plugged.speed);
+            let time = duration_of(ready, stream.format.sample_rate().hz());
+            (index, stretch(time, 1.0 / speed) + stream.late)
         });
         // Outputs first: what is played now may be heard now.
         due.min_by_key(|(index, at)| (*at, matches!(self.streams[*index].end, End::Input(_))))
@@ -108,12 +110,14 @@ impl State {
         if lost > 0 {
             stream.health.fault(FaultKind::Xrun, "injected");
         }
-        stream.health.beat(*now, samples, None);
+        stream.health.beat(&info, samples);
         match &mut stream.end {
             End::Input(sink) => {
                 let wire = wire.as_ref().filter(|wire| wire.input == stream.device);
+                let speed = plugged.speed;
                 for (n, sample) in (first..).zip(stream.buffer.chunks_exact_mut(channels)) {
-                    let heard = wire.map(|wire| wire.played.get(&n.checked_sub(wire.delay)?));
+                    let at = if speed == 1.0 { n } else { (n as f64 / speed).round() as u64 };
+                    let heard = wire.map(|wire| wire.played.get(&at.checked_sub(wire.delay)?));
                     for (channel, x) in sample.iter_mut().enumerate() {
                         *x = match heard {
                             None => (plugged.signal)(n, channel),
@@ -136,6 +140,11 @@ impl State {
             }
         }
     }
+}
+
+/// A time by another clock; exact where there is but one.
+pub(super) fn stretch(time: Duration, by: f64) -> Duration {
+    if by == 1.0 { time } else { time.mul_f64(by) }
 }
 
 /// From 0 to below 1, always the same for the same `n`: `SplitMix64`.
