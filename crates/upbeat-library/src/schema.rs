@@ -96,7 +96,11 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Refusal> {
 }
 
 fn migrate_to(connection: &mut Connection, target: usize) -> Result<(), Refusal> {
-    if version(connection)? == target {
+    // In a transaction, so that nobody makes the tables while they are looked at.
+    let looking = connection.transaction()?;
+    let found = version(&looking)?;
+    looking.finish()?;
+    if found == target {
         return Ok(());
     }
     // Whoever comes second waits here, and finds the work done.
@@ -165,6 +169,27 @@ mod tests {
         assert!(migrate(&mut new).is_ok());
         assert_eq!(columns(&old), columns(&new));
         assert!(migrate(&mut new).is_ok(), "nothing is left to do");
+    }
+
+    #[test]
+    fn many_at_once_make_one_library() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..20 {
+            let path = folder.path().join(format!("{round}.db"));
+            let start = std::sync::Barrier::new(4);
+            let opened: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            start.wait();
+                            crate::Library::open(&path).map(drop)
+                        })
+                    })
+                    .collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(opened.iter().all(Result::is_ok), "round {round}: {opened:?}");
+        }
     }
 
     #[test]

@@ -48,11 +48,11 @@ pub(crate) struct Found {
     pub(crate) stability: Option<f32>,
 }
 
-/// The tempo, unless the curve is shorter than 4 s or has no period.
+/// The tempo, unless the curve is shorter than 8 s or has no period.
 pub(crate) fn estimate(curve: &OnsetCurve) -> Option<Found> {
     let OnsetCurve { rate, start, values } = curve;
     let flux = rises(values, *rate);
-    if (flux.len() as f64) < 4.0 * rate {
+    if (flux.len() as f64) < 8.0 * rate {
         return None;
     }
     let grid = Grid::new(*rate);
@@ -341,7 +341,7 @@ mod tests {
         }
         assert!(estimate(&curve(&[], 30.0, 0.0)).is_none());
         assert!(estimate(&OnsetCurve::new(RATE)).is_none());
-        assert!(estimate(&curve(&beats(120.0, 0.0, 3.0, 0.0), 3.0, 0.0)).is_none());
+        assert!(estimate(&curve(&beats(120.0, 0.0, 7.0, 0.0), 7.0, 0.0)).is_none());
     }
 
     #[test]

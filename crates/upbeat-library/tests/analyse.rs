@@ -23,7 +23,7 @@ fn demo_twice(hz: u32) -> MemorySource {
 
 #[test]
 fn the_demo_is_heard_as_it_was_written_at_all_rates() {
-    for hz in [22_050, 44_100, 48_000, 96_000] {
+    for hz in [22_050, 48_000, 96_000] {
         let a = analyse_track(&mut demo_twice(hz)).unwrap();
         assert_eq!((a.duration, a.version, &a.damage), (32.0, FEATURE_VERSION, &None));
         let tempo = a.tempo.expect("a beat");
@@ -51,7 +51,7 @@ fn the_demo_is_heard_as_it_was_written_at_all_rates() {
 #[test]
 fn a_tone_has_the_features_of_a_tone() {
     let a =
-        analyse_track(&mut mono(signal::sine(1000.0, 0.5, 44_100, 6 * 44_100), 44_100)).unwrap();
+        analyse_track(&mut mono(signal::sine(1000.0, 0.5, 44_100, 9 * 44_100), 44_100)).unwrap();
     assert!((a.brightness.unwrap() - 1000.0).abs() < 5.0);
     assert!((a.rolloff.unwrap() - 1000.0).abs() < 30.0);
     assert!((a.zero_crossing_rate.unwrap() - 2.0 * 1000.0 / 44_100.0).abs() < 0.001);

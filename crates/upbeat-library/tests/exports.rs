@@ -208,6 +208,10 @@ fn paths_that_are_no_utf8_are_written_where_the_format_can() {
     assert!(matches!(traktor::to_nml(from_ref(&odd)), Err(LibraryError::Path { .. })));
     let entry = Entry { path: path.into(), seconds: None, name: None };
     assert!(matches!(playlist::to_m3u8(&[entry], None), Err(LibraryError::Path { .. })));
+    let colon = GridTrack { path: "/m/a:b:/c.wav".into(), ..odd.clone() };
+    let nml = traktor::to_nml(from_ref(&colon)).unwrap();
+    assert!(nml.contains(r#"DIR="/:m/:a//b///:" FILE="c.wav""#), "{nml}");
+    assert_eq!(traktor::from_nml(&nml).unwrap(), [colon]);
     let relative = GridTrack { path: "a.wav".into(), ..odd };
     assert!(
         rekordbox::to_xml(from_ref(&relative)).is_err()
