@@ -225,9 +225,7 @@ impl NextFeatures {
         };
         let least = unlike(best);
         let near = lags.filter(|lag| *lag != best && unlike(*lag) < 1.25 * least);
-        let weigh = |lag: usize| {
-            (lag - steps, 1.0 / (0.05 * least + unlike(lag) - least + f64::MIN_POSITIVE))
-        };
+        let weigh = |lag: usize| (lag - steps, 1.0 / (0.05 * least + unlike(lag) - least + 1e-9));
         std::iter::once(best).chain(near).map(weigh).collect()
     }
 

@@ -1,7 +1,7 @@
 mod belief;
 mod inputs;
 
-use crate::learn::{Adwin, Calibrator, dot, logistic};
+use crate::learn::{Adwin, Calibrator, dot};
 use crate::track::Known;
 use crate::{AdaptError, Compatibility, Context, TrackFeatures};
 use belief::Belief;
@@ -133,7 +133,7 @@ impl UserPreference {
         self.errors.mean()
     }
 
-    /// What to multiply inputs with for the expected response.
+    /// What to multiply inputs with for the log-odds.
     pub(crate) fn weights(&self) -> [f64; N_INPUTS] {
         self.belief.weights()
     }
@@ -142,11 +142,16 @@ impl UserPreference {
         self.belief.uncertainty(inputs)
     }
 
-    pub(crate) fn calibrated(&self, expected: f64) -> f64 {
-        self.calibrator.calibrate(logistic(expected))
+    /// The probability of a good response, before calibration.
+    pub(crate) fn expected(&self, inputs: &[f64; N_INPUTS]) -> f64 {
+        self.belief.probability(inputs)
     }
 
-    /// What each group of features adds to the expected response.
+    pub(crate) fn calibrated(&self, expected: f64) -> f64 {
+        self.calibrator.calibrate(expected)
+    }
+
+    /// What each group of features adds to the log-odds.
     pub(crate) fn contributions(&self, inputs: &[f64; N_INPUTS]) -> Vec<(&'static str, f64)> {
         let weights = self.weights();
         let mut start = 0;
@@ -160,10 +165,6 @@ impl UserPreference {
 
     pub(crate) fn fits(&self) -> bool {
         self.belief.fits() && self.memory.len() <= MEMORY
-    }
-
-    fn expected(&self, inputs: &[f64; N_INPUTS]) -> f64 {
-        logistic(dot(&self.weights(), inputs))
     }
 
     pub(crate) fn heap_size(&self) -> usize {

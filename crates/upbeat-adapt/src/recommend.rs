@@ -170,13 +170,13 @@ impl Recommender {
         let weights = self.preference.weights();
         let mut scored: Vec<Scored> = Vec::with_capacity(candidates.len());
         for (index, candidate) in candidates.iter().enumerate() {
-            let track = Known::of(&candidate.features);
-            let pair = Compatibility::of(&current, &track);
-            let taste = logistic(dot(&weights, &inputs(&pair, &track, self.context)));
             let rest = rest(candidate.last_played);
             if rest > 0.0 {
-                let score = taste * (0.5 + self.style.score_pair(&pair)) * rest;
-                scored.push(Scored { index, score, rest });
+                let track = Known::of(&candidate.features);
+                let pair = Compatibility::of(&current, &track);
+                let taste = logistic(dot(&weights, &inputs(&pair, &track, self.context)));
+                let others = (0.5 + self.style.score_pair(&pair)) * rest;
+                scored.push(Scored { index, score: taste * others, others });
             }
         }
         let pool = (POOL * n.max(1)).max(POOL_LEAST).min(scored.len());
@@ -188,6 +188,13 @@ impl Recommender {
         };
         if pool < scored.len() {
             scored.select_nth_unstable_by(pool - 1, best_first);
+        }
+        // Before the first response all is equally unsure, and the order is that of compatibility.
+        let sure = if self.preference.responses() > 0 { pool } else { 0 };
+        for s in &mut scored[..sure] {
+            let track = Known::of(&candidates[s.index].features);
+            let pair = Compatibility::of(&current, &track);
+            s.score = self.preference.expected(&inputs(&pair, &track, self.context)) * s.others;
         }
         scored[..pool].sort_unstable_by(best_first);
         let mut seen = HashSet::new();
@@ -244,7 +251,7 @@ impl Recommender {
             let track = Known::of(&candidates[s.index].features);
             let pair = Compatibility::of(current, &track);
             let inputs = inputs(&pair, &track, self.context);
-            logistic(dot(&weights, &inputs) + self.preference.uncertainty(&inputs)) * s.rest
+            logistic(dot(&weights, &inputs) + self.preference.uncertainty(&inputs)) * s.others
         };
         (0..pool.len()).max_by_key(|i| (Total(value(&pool[*i])), Reverse(*i)))
     }
@@ -288,7 +295,7 @@ impl Recommender {
             reasons.push(Reason::Style);
         }
         reasons.extend(candidate.last_played.map(Reason::Played));
-        let expected = dot(&self.preference.weights(), &inputs);
+        let expected = self.preference.expected(&inputs);
         Recommendation {
             id: candidate.id,
             score: scored.score,
@@ -302,7 +309,8 @@ impl Recommender {
 struct Scored {
     index: usize,
     score: f64,
-    rest: f64,
+    /// Style times rest.
+    others: f64,
 }
 
 /// A number in its total order.

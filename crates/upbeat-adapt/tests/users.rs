@@ -151,6 +151,9 @@ fn tastes_are_learned_and_learned_anew() {
     assert!(cold >= compatible, "cold start: {cold}, compatibility alone {compatible}");
     let (learned, _) = shares(&all, 100..CHANGE);
     assert!(learned >= 0.85, "after 100 rounds: {learned}");
+    let (again, _) = shares(&all, CHANGE + 60..CHANGE + 90);
+    let (later, _) = shares(&all, CHANGE + 90..ROUNDS);
+    assert!(again >= 0.8 && later >= 0.85, "after a change: {again}, later {later}");
 }
 
 fn report(name: &str, runs: &[Run]) {

@@ -150,7 +150,8 @@ impl Horizon {
 
 impl State {
     fn push(&mut self, value: Option<f64>, interval: f64) {
-        let Some(value) = value.or(self.past.front().copied()) else {
+        let before = self.past.front().copied().filter(|_| self.known);
+        let Some(value) = value.or(before) else {
             // Keeps the pasts of all features equally long.
             self.remember(0.0);
             return;

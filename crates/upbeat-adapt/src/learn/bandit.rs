@@ -24,10 +24,10 @@ impl FeatureGroup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// Takes what would be best with luck: expected reward plus one standard deviation (Li et al., "A contextual-bandit
+    /// Takes what would be best with luck: expected reward plus one standard deviation of what the reward may be (Li et al., "A contextual-bandit
     /// approach to personalized news article recommendation", WWW 2010).
     LinUcb,
-    /// Takes what is best under weights drawn at random from what is believed (Agrawal and Goyal, "Thompson
+    /// Takes what is best under weights drawn at random from what is believed, half as wide (Agrawal and Goyal, "Thompson
     /// sampling for contextual bandits with linear payoffs", ICML 2013).
     Thompson,
 }
@@ -103,7 +103,7 @@ impl Bandit {
                 Choice { weights: self.belief.mean.clone(), bonus: Some(&self.belief) }
             }
             Strategy::Thompson => {
-                Choice { weights: self.belief.draw(&mut self.random.clone()), bonus: None }
+                Choice { weights: self.belief.draw(DRAW, &mut self.random.clone()), bonus: None }
             }
         }
     }
@@ -158,7 +158,8 @@ impl Choice<'_> {
     #[must_use]
     pub fn value(&self, inputs: &[f64]) -> f64 {
         assert_inputs(inputs, self.weights.len());
-        let bonus = self.bonus.map_or(0.0, |belief| belief.variance(inputs).sqrt());
+        let bonus =
+            self.bonus.map_or(0.0, |belief| (belief.noise + belief.variance(inputs)).sqrt());
         finite(dot(&self.weights, inputs) + bonus)
     }
 }
@@ -181,3 +182,6 @@ impl Learner for Bandit {
         }
     }
 }
+
+/// How wide weights are drawn, in standard deviations of the belief.
+const DRAW: f64 = 0.5;

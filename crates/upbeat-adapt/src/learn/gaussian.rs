@@ -49,13 +49,21 @@ impl Gaussian {
     /// Where the model is of log-odds: the probability, averaged over the belief (`MacKay`'s approximation, "The evidence
     /// framework applied to classification networks", 1992).
     pub(crate) fn probability(&self, inputs: &[f64]) -> f64 {
+        logistic(self.log_odds(inputs))
+    }
+
+    /// Of [`probability`](Self::probability).
+    pub(crate) fn log_odds(&self, inputs: &[f64]) -> f64 {
         let variance = self.variance(inputs);
-        logistic(self.predict(inputs) / (1.0 + std::f64::consts::PI / 8.0 * variance).sqrt())
+        self.predict(inputs) / (1.0 + std::f64::consts::PI / 8.0 * variance).sqrt()
     }
 
     /// Where the model is of log-odds: learns that the outcome was `share`, from 0 to 1, by one step of Newton's method from
     /// the belief before (the extended Kalman filter).
     pub(crate) fn learn_outcome(&mut self, inputs: &[f64], share: f64) {
+        if self.keep < 1.0 {
+            self.fall_back(self.keep);
+        }
         let n = self.mean.len();
         let expected = logistic(self.predict(inputs));
         let weight = (expected * (1.0 - expected)).max(0.01);
@@ -105,7 +113,7 @@ impl Gaussian {
     }
 
     /// Weights drawn from the belief.
-    pub(crate) fn draw(&self, random: &mut Random) -> Vec<f64> {
+    pub(crate) fn draw(&self, spread: f64, random: &mut Random) -> Vec<f64> {
         let n = self.mean.len();
         let mut factor = self.covariance.clone();
         for row in 0..n {
@@ -122,7 +130,7 @@ impl Gaussian {
         }
         let noise: Vec<f64> = (0..n).map(|_| random.normal()).collect();
         let draw = |row: usize| dot(&factor[row * n..=row * n + row], &noise[..=row]);
-        self.mean.iter().enumerate().map(|(row, mean)| mean + draw(row)).collect()
+        self.mean.iter().enumerate().map(|(row, mean)| mean + spread * draw(row)).collect()
     }
 
     pub(crate) fn fits(&self, other: &Self) -> bool {

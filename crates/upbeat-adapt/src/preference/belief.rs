@@ -1,6 +1,6 @@
 use super::{N_INPUTS, inputs};
 use crate::compatibility::WEIGHTS;
-use crate::learn::{Gaussian, dot};
+use crate::learn::{Gaussian, dot, logistic};
 use serde::{Deserialize, Serialize};
 
 /// What is believed of a taste that may change at any time.
@@ -50,7 +50,12 @@ impl Belief {
         std::array::from_fn(|i| self.runs.iter().map(|run| run.trust * run.model.mean[i]).sum())
     }
 
-    /// Standard deviation of the expected response.
+    /// The probability that the response is good, averaged over all that is believed.
+    pub(super) fn probability(&self, inputs: &[f64; N_INPUTS]) -> f64 {
+        logistic(self.runs.iter().map(|run| run.trust * run.model.log_odds(inputs)).sum())
+    }
+
+    /// Standard deviation of the log-odds.
     pub(super) fn uncertainty(&self, inputs: &[f64; N_INPUTS]) -> f64 {
         let expected = dot(&self.weights(), inputs);
         let variance =
@@ -114,13 +119,13 @@ impl Prior {
 
 /// That the user goes by compatibility, and that he does not.
 const PRIORS: [Prior; 2] =
-    [Prior { compatible: 9.0, spread: 0.5 }, Prior { compatible: 3.0, spread: 1.5 }];
+    [Prior { compatible: 12.0, spread: 0.5 }, Prior { compatible: 2.0, spread: 2.0 }];
 
 /// Most models that run side by side.
-const RUNS: usize = 8;
+const RUNS: usize = 12;
 
 /// Responses from one model's beginning to the next one's.
-const BIRTH: u64 = 4;
+const BIRTH: u64 = 3;
 
 /// How likely a change of taste is believed to be in so many responses.
-const CHANGE: f64 = 0.02;
+const CHANGE: f64 = 0.03;
