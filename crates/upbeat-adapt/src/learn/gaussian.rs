@@ -42,8 +42,7 @@ impl Gaussian {
 
     /// Variance of the prediction, without the noise of the observation.
     pub(crate) fn variance(&self, inputs: &[f64]) -> f64 {
-        let rows = self.covariance.chunks_exact(self.mean.len());
-        rows.zip(inputs).map(|(row, input)| input * dot(row, inputs)).sum::<f64>().max(0.0)
+        dot(&self.spread(inputs), inputs).max(0.0)
     }
 
     /// Where the model is of log-odds: the probability, averaged over the belief (`MacKay`'s approximation, "The evidence
@@ -67,7 +66,7 @@ impl Gaussian {
         let n = self.mean.len();
         let expected = logistic(self.predict(inputs));
         let weight = (expected * (1.0 - expected)).max(0.01);
-        let gain: Vec<f64> = self.covariance.chunks_exact(n).map(|row| dot(row, inputs)).collect();
+        let gain = self.spread(inputs);
         let spread = dot(&gain, inputs).max(0.0) + 1.0 / weight;
         for (mean, gain) in self.mean.iter_mut().zip(&gain) {
             *mean += gain * (share - expected) / (weight * spread);
@@ -84,7 +83,7 @@ impl Gaussian {
             self.fall_back(self.keep);
         }
         let n = self.mean.len();
-        let gain: Vec<f64> = self.covariance.chunks_exact(n).map(|row| dot(row, inputs)).collect();
+        let gain = self.spread(inputs);
         let spread = dot(&gain, inputs).max(0.0) + self.noise;
         let error = target - self.predict(inputs);
         for (mean, gain) in self.mean.iter_mut().zip(&gain) {
@@ -98,6 +97,18 @@ impl Gaussian {
         self.seen = (self.seen + 1.0).min(NOISE_WINDOW);
         let share = error * error / spread * self.noise;
         self.noise = (self.noise + (share - self.noise) / self.seen).max(1e-6);
+    }
+
+    /// Covariance times `inputs`; by rows, which are columns too, since sums of rows are vectorised and sums along them are not.
+    fn spread(&self, inputs: &[f64]) -> Vec<f64> {
+        let n = self.mean.len();
+        let mut product = vec![0.0; n];
+        for (row, input) in self.covariance.chunks_exact(n).zip(inputs) {
+            for (sum, value) in product.iter_mut().zip(row) {
+                *sum += input * value;
+            }
+        }
+        product
     }
 
     /// Forgets all but the share `keep` of what was learned.
