@@ -14,7 +14,7 @@ pub enum Verdict {
     /// Steady noise. In a quarter of a second, the mean level over bands deviates by less than 0.8 dB, but the
     /// bands flicker by more than 2 dB from frame to frame, which those of steady tones do not; and within
     /// groups of eight bins the spectrum is as uneven as that of noise is (arithmetic over geometric
-    /// mean below 3 dB, Gaussian noise having 2 and tones that can be told apart more).
+    /// mean below 3 dB, Gaussian noise having 2 and tones that can be told apart more). Once it is noise, half as much more is still noise.
     Noise,
 }
 
@@ -24,6 +24,8 @@ pub(crate) struct Gate {
     /// A ring of what is known of each frame.
     frames: Box<[Known]>,
     place: usize,
+    /// Whether the last frame that sounded was noise.
+    noise: bool,
     /// The bands of the frame before, in dB.
     before: [f32; ToneModel::BANDS],
     /// The loudest level of late, in dB.
@@ -57,6 +59,7 @@ impl Gate {
         Self {
             frames: vec![BEFORE; Self::FRAMES].into(),
             place: 0,
+            noise: false,
             before: [0.0; ToneModel::BANDS],
             loudest: SILENCE,
             fall: (0.5 / spec.frame_rate()) as f32,
@@ -93,11 +96,12 @@ impl Gate {
     pub(crate) fn reset(&mut self) {
         self.frames.fill(BEFORE);
         self.place = 0;
+        self.noise = false;
         self.before.fill(0.0);
         self.loudest = SILENCE;
     }
 
-    fn oldest(&self) -> Verdict {
+    fn oldest(&mut self) -> Verdict {
         if self.frames[self.place].silent {
             return Verdict::Silence;
         }
@@ -114,13 +118,12 @@ impl Gate {
             flicker += frame.flicker;
         }
         let deviation = (squares / count - (sum / count) * (sum / count)).max(0.0).sqrt();
-        let steady = deviation < STEADY && flicker / count > FLICKER;
+        // Noise that has begun must change clearly to be taken for music.
+        let ease = if self.noise { 1.5 } else { 1.0 };
+        let steady = deviation < STEADY * ease && flicker / count > FLICKER;
         // Too little to tell by is no music.
-        if count < 4.0 || (steady && unevenness / count < NOISY) {
-            Verdict::Noise
-        } else {
-            Verdict::Music
-        }
+        self.noise = count < 4.0 || (steady && unevenness / count < NOISY * ease);
+        if self.noise { Verdict::Noise } else { Verdict::Music }
     }
 }
 

@@ -89,9 +89,16 @@ impl ToneModel {
     }
 
     /// The latent of the tone of a sound whose mean spectrum lies `tone` dB above [`programme`](Self::programme).
+    ///
+    /// Never a tone of more than 8 dB RMS: what the network says, with its RMS `r` over the points of a curve
+    /// made `8 tanh(r / 8)`. What sounds farther from music on average than that is more
+    /// likely played so than equalized so.
     #[must_use]
     pub fn hear(&mut self, tone: &[f32; Self::BANDS]) -> Latent {
-        run(&mut self.hear, tone)
+        let latent: Latent = run(&mut self.hear, tone);
+        let rms = self.decode(&latent).timbre().rms();
+        let scale = if rms > 0.0 { MOST * (rms / MOST).tanh() / rms } else { 1.0 };
+        latent.map(|x| x * scale as f32)
     }
 
     /// The latent of a curve.
@@ -121,6 +128,9 @@ fn run<const N: usize>(network: &mut Network, input: &[f32]) -> [f32; N] {
     }
     output
 }
+
+/// The largest tone in dB RMS.
+const MOST: f64 = 8.0;
 
 const KIND: &str = "upbeat tone model";
 const VERSION: &str = "1";

@@ -54,7 +54,7 @@ fn outputs_are_those_of_the_training_code() {
         |name: &str| -> Vec<Vec<f32>> { serde_json::from_value(golden[name].clone()).unwrap() };
     let mut model = ToneModel::builtin();
     for (input, expected) in rows("input").iter().zip(rows("latent")) {
-        let found = model.hear(input.as_slice().try_into().unwrap());
+        let found: Latent = run(&mut model.hear, input);
         for (found, expected) in found.iter().zip(&expected) {
             assert!((found - expected).abs() < 1e-5, "{found} {expected}");
         }
@@ -85,4 +85,19 @@ fn damaged_and_foreign_files_are_told_apart() {
     let end = bytes.len();
     bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(matches!(ToneModel::read(&bytes), Err(EqError::Model(_))));
+}
+
+#[test]
+fn no_tone_is_larger_than_the_largest() {
+    let mut model = ToneModel::builtin();
+    let mut random = Random::new(4);
+    for size in [0.1, 3.0, 30.0] {
+        let tone = std::array::from_fn(|_| size * (2.0 * random.unit() - 1.0) as f32);
+        let raw: Latent = run(&mut model.hear, &tone);
+        let raw = model.decode(&raw).timbre();
+        let latent = model.hear(&tone);
+        let heard = model.decode(&latent).timbre();
+        assert!(heard.rms() < MOST && heard.rms() < raw.rms());
+        assert!((heard.share_of(&raw) - heard.rms() / raw.rms()).abs() < 1e-5);
+    }
 }

@@ -86,7 +86,7 @@ def characters(rng, n):
     The deviations decide how much of what is heard is taken for equalization, the rest for what is played. They were set
     so that slope and leak on recordings balance (see the model card); everything else here is a round number.
     """
-    return random_equalizers(rng, n, shelf=6.8, bell=1.7, limit=20.0, q=(0.25, 0.8))
+    return random_equalizers(rng, n, shelf=7.4, bell=1.85, limit=20.0, q=(0.25, 0.8))
 
 
 def responses(f, equalizers):

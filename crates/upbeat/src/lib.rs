@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 pub use upbeat_core as core;
+pub use upbeat_eq as eq;
 pub use upbeat_features as features;
 pub use upbeat_io as io;
 pub use upbeat_perf as perf;
