@@ -1,14 +1,15 @@
-//! Chords and energy keep the streaming contract.
+//! Beats, chords and energy keep the streaming contract.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests; clippy knows only the tests themselves")]
 
 use proptest::prelude::*;
 use upbeat_core::{SampleIndex, SampleRate, Stage};
+use upbeat_predict::beats::{BeatConfig, BeatEstimate, BeatSpectrum, BeatTracker, FrontEnd};
 use upbeat_predict::energy::{EnergyConfig, EnergyTracker};
 use upbeat_predict::harmony::{ChordConfig, ChordRecognizer};
-use upbeat_testkit::signal;
 use upbeat_testkit::streamed;
 use upbeat_testkit::streaming::assert_streaming;
+use upbeat_testkit::{groove, signal};
 
 /// A stage whose outputs are made into numbers, so that bits can be compared.
 struct Numbers<S, F>(S, F);
@@ -59,6 +60,20 @@ fn energy(rate: u32, channels: usize) -> impl Stage<In = [f32], Out = [f32]> {
     })
 }
 
+fn beats(rate: u32, front_end: FrontEnd) -> impl Stage<In = [f32], Out = [f32]> {
+    let mut config = BeatConfig::new(SampleRate::new(rate).unwrap());
+    config.front_end = front_end;
+    Numbers(BeatTracker::new(&config).unwrap(), |estimate: &BeatEstimate| {
+        let mut numbers = vec![estimate.confidence, estimate.tempo.unwrap_or(-1.0) as f32];
+        if let Some(beat) = estimate.beat {
+            let place =
+                beat.bar_position.map_or(-1.0, |place| f32::from(place.beat) + place.confidence);
+            numbers.extend([beat.confidence, beat.std_dev as f32, place]);
+        }
+        numbers
+    })
+}
+
 fn music(rate: u32, seed: u64, seconds: usize) -> Vec<f32> {
     let length = rate as usize * seconds;
     let mut sum = signal::tone(110.0, 8, 0.2, rate, length);
@@ -83,5 +98,15 @@ proptest! {
         let one = music(2000, seed, 12);
         let two = signal::interleave(&[&one, &one]);
         assert_streaming(|| streamed!(energy(2000, 2)), &two, 2, seed);
+    }
+
+    #[test]
+    fn any_split_gives_the_same_beats(seed: u64) {
+        let groove = groove::groove(seed % 5, 4000, 5.0);
+        for front_end in [FrontEnd::Network, FrontEnd::Onset] {
+            assert_streaming(|| streamed!(beats(4000, front_end)), &groove.samples, 1, seed);
+        }
+        let spectrum = || BeatSpectrum::new(SampleRate::new(4000).unwrap()).unwrap();
+        assert_streaming(|| streamed!(spectrum()), &groove.samples, 1, seed);
     }
 }

@@ -3,9 +3,11 @@
 //! - [`signal`]: deterministic test signals, the same on every machine.
 //! - [`streaming`]: one harness that holds every stage to the streaming contract.
 //! - [`alloc`]: a counting allocator, to prove that a piece of code neither allocates nor frees.
+//! - [`groove`]: drums with human timing, and where their beats are.
 //! - [`oracle`]: slow definitions to compare fast code with.
 
 pub mod alloc;
+pub mod groove;
 pub mod oracle;
 pub mod signal;
 pub mod streaming;

@@ -1,0 +1,101 @@
+/// What the chance of a beat is told from, when it is announced: eight numbers and a constant about the last beats.
+///
+/// The filter's own belief is far too high, and not even higher where more beats are right: a steady wrong
+/// octave looks as certain as a steady right one. What helps is how clearly the last beats were heard, what was
+/// heard between them, and whether every other one was weaker.
+#[derive(Clone, Debug)]
+pub(crate) struct Trust {
+    /// Running means, over five beats or so, of: the filter's belief; what the network and the onset strength made of
+    /// the beats; what they made of the places half-way between.
+    belief: f32,
+    on_net: f32,
+    on_onset: f32,
+    off_net: f32,
+    off_onset: f32,
+    /// Strength of even and of odd beats.
+    parity: usize,
+    turns: [f32; 2],
+    /// How unlike neighbouring intervals are.
+    unrest: f32,
+}
+
+/// How many numbers there are.
+pub(crate) const FEATURES: usize = 9;
+
+impl Trust {
+    pub(crate) const fn new() -> Self {
+        Self {
+            belief: 0.5,
+            on_net: 0.2,
+            on_onset: 0.2,
+            off_net: 0.1,
+            off_onset: 0.1,
+            parity: 0,
+            turns: [0.2; 2],
+            unrest: 0.05,
+        }
+    }
+
+    /// A beat was announced, believed in so much, so many times the interval before it after the last one.
+    pub(crate) fn announced(&mut self, belief: f32, ratio: Option<f64>) {
+        self.belief += RATE * (belief - self.belief);
+        if let Some(ratio) = ratio {
+            self.unrest += RATE * ((ratio.ln().abs() as f32).min(0.5) - self.unrest);
+        }
+    }
+
+    /// A beat was heard, with these probabilities of a beat there and half-way before it.
+    pub(crate) fn heard(&mut self, net: [f32; 2], onset: [f32; 2], with_net: bool) {
+        self.on_net += RATE * (net[0] - self.on_net);
+        self.off_net += RATE * (net[1] - self.off_net);
+        self.on_onset += RATE * (onset[0] - self.on_onset);
+        self.off_onset += RATE * (onset[1] - self.off_onset);
+        self.parity ^= 1;
+        let strength = if with_net { net[0] } else { onset[0] };
+        self.turns[self.parity] += 1.5 * RATE * (strength - self.turns[self.parity]);
+    }
+
+    /// Given the belief in this beat and in its tempo.
+    pub(crate) fn features(&self, belief: f32, tempo: f32) -> [f32; FEATURES] {
+        let [even, odd] = self.turns;
+        [
+            1.0,
+            logit(belief),
+            logit(self.belief),
+            logit(self.on_net),
+            logit(self.on_onset / 0.62),
+            logit(self.off_net) + logit(self.off_onset / 0.62),
+            (even - odd).abs() / (even + odd + 0.02),
+            logit(tempo),
+            self.unrest.max(0.002).ln(),
+        ]
+    }
+}
+
+fn logit(p: f32) -> f32 {
+    let p = p.clamp(0.002, 0.998);
+    (p / (1.0 - p)).ln()
+}
+
+/// The chance that the beat comes within 70 ms of where it is announced.
+pub(crate) fn confidence(features: &[f32; FEATURES], with_net: bool) -> f32 {
+    logistic(features, if with_net { &NETWORK } else { &ONSET })
+}
+
+/// The chance that there is a beat at all, and not speech or noise.
+pub(crate) fn presence(features: &[f32; FEATURES], with_net: bool) -> f32 {
+    logistic(features, if with_net { &NETWORK_PRESENCE } else { &ONSET })
+}
+
+fn logistic(features: &[f32; FEATURES], weights: &[f32; FEATURES]) -> f32 {
+    let sum: f32 = features.iter().zip(weights).map(|(x, w)| x * w).sum();
+    1.0 / (1.0 + (-sum).exp())
+}
+
+const RATE: f32 = 0.2;
+/// Fitted by logistic regression on held-out training clips, speech and noise: `training/beats/README.md`.
+const NETWORK: [f32; FEATURES] =
+    [-0.463, 0.563, -0.121, 1.531, -0.499, -0.068, 0.385, -0.263, -0.160];
+const NETWORK_PRESENCE: [f32; FEATURES] =
+    [-1.136, 1.544, 1.862, 2.833, -0.896, -1.062, -0.935, -1.393, 0.514];
+const ONSET: [f32; FEATURES] = [0.218, 0.547, 0.125, 0.457, -0.053, -0.076, 1.078, 0.204, 0.095];
