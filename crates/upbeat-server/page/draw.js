@@ -2,14 +2,17 @@
 
 const NAMES = ["C", "D♭", "D", "E♭", "E", "F", "G♭", "G", "A♭", "A", "B♭", "B"];
 
-let colors = {};
+const colors = {};
 
 /** Reads the colours again: the theme has changed. */
 export function recolor() {
-  const style = getComputedStyle(document.documentElement);
-  for (const name of ["text", "muted", "line", "accent", "warm", "panel", "good"]) {
-    colors[name] = style.getPropertyValue(`--${name}`).trim();
+  // A property holds both themes' colours; an element that uses it has the one that counts.
+  const probe = document.body.appendChild(document.createElement("i"));
+  for (const name of ["text", "muted", "line", "accent", "warm", "good"]) {
+    probe.style.color = `var(--${name})`;
+    colors[name] = getComputedStyle(probe).color;
   }
+  probe.remove();
 }
 
 /** The canvas' context, as sharp as the screen is, cleared, with its size in CSS pixels. */
@@ -70,8 +73,8 @@ export class Spectrogram {
     const { data, width } = this.#image;
     data.copyWithin(0, 4);
     for (let i = 0; i < height; i++) {
-      // From -90 dB to 0; the lowest band is the lowest row.
-      const value = Math.max(0, Math.min(255, Math.round((bands[i] + 90) * 255 / 90)));
+      // A full-scale sine has some 45 dB in its band; the lowest band is the lowest row.
+      const value = Math.max(0, Math.min(255, Math.round((bands[i] + 60) * 255 / 100)));
       data.set([...HEAT[value], 255], 4 * ((height - i) * width - 1));
     }
   }
@@ -122,8 +125,9 @@ export function chroma(canvas, values, chord) {
     context.fillText(NAMES[pitch], x + (outer + 9) * Math.cos(middle), y + (outer + 9) * Math.sin(middle));
   }
   context.fillStyle = chord ? colors.text : colors.muted;
-  context.font = "600 20px system-ui";
-  context.fillText(chord ? name(chord.label) : "–", x, y);
+  const label = chord ? name(chord.label) : "–";
+  context.font = `600 ${label.length > 5 ? 13 : 20}px system-ui`;
+  context.fillText(label, x, y);
 }
 
 /** A chord as musicians write it: "A:min7" is Am7. */

@@ -22,7 +22,7 @@ let state = blank();
 function blank() {
   return {
     analysis: null, received: 0, samples: null, energy: [], transitions: [], pitch: [], onsets: [], onsetCount: 0,
-    beats: [], lastBeat: null, lost: 0, latency: null, sentAt: [], level: null,
+    beats: [], lastBeat: null, lost: 0, latency: null, sentAt: [], level: null, provides: [],
   };
 }
 
@@ -65,8 +65,10 @@ function connect() {
   stream = current;
   origin = null;
   sound.onblock = (samples, first) => {
-    origin ??= first;
     state.samples = samples;
+    // The stream begins with the first block that can be sent.
+    if (origin === null && current.state !== "connected") return;
+    origin ??= first;
     const index = first - origin;
     if (current.send(samples, index)) {
       state.sentAt.push([index + samples.length, performance.now()]);
@@ -77,19 +79,21 @@ function connect() {
     element("stop").click();
     notice("The file is at its end.");
   };
-  current
-    .on("state", ({ state: entered }) => connection(entered))
-    .on("analysis", analysis)
-    .on("transition", (m) => state.transitions.push({ time: m.timestamp, label: m.kind }))
-    .on("onset", (m) => {
-      state.onsets.push({ time: m.timestamp });
-      state.onsetCount++;
-    })
-    .on("beat", beat)
-    .on("gap", (m) => { state.lost += m.lost; })
-    .on("level_changed", (m) => { state.level = m.level; })
-    .on("error", (m) => notice(m.message))
-    .connect();
+  // What an earlier stream still tells is not of this one.
+  const on = (type, listener) => current.on(type, (message) => stream === current && listener(message));
+  on("stream_started", (m) => { state.provides = m.provides; });
+  on("state", ({ state: entered }) => connection(entered));
+  on("analysis", analysis);
+  on("transition", (m) => state.transitions.push({ time: m.timestamp, label: m.kind }));
+  on("onset", (m) => {
+    state.onsets.push({ time: m.timestamp });
+    state.onsetCount++;
+  });
+  on("beat", beat);
+  on("gap", (m) => { state.lost += m.lost; });
+  on("level_changed", (m) => { state.level = m.level; });
+  on("error", (m) => notice(m.message));
+  current.connect();
 }
 
 function analysis(message) {
@@ -131,6 +135,7 @@ function end() {
   sound.stop();
   sound.onblock = () => {};
   stream?.stop();
+  if (stream) connection("closed");
   stream = null;
   element("stop").disabled = true;
   for (const button of document.querySelectorAll("nav button")) button.removeAttribute("aria-pressed");
@@ -168,7 +173,10 @@ function note(frequency) {
 function tempo(known) {
   show("tempo", known?.tempo ? known.tempo.toFixed(1) : "–");
   if (!known) return show("alternatives", "no source yet");
-  if (!known.tempo) return show("alternatives", "not known (yet)");
+  if (!known.tempo) {
+    const beats = state.provides.includes("beats");
+    return show("alternatives", beats ? "not known yet" : "this server does not predict beats");
+  }
   const others = known.tempo_alternatives.map(({ bpm, probability }) => `${bpm.toFixed(0)} (${percent(probability)})`);
   const sure = known.confidence === null ? "" : `${percent(known.confidence)} sure`;
   show("alternatives", [sure, others.length > 0 ? `or ${others.join(", ")}` : ""].filter(Boolean).join("; "));
@@ -208,7 +216,7 @@ function draw() {
   show("onset-count", `${state.onsetCount}`);
   show("round-trip", unit(stream?.roundTrip, 1, "ms"));
   show("latency", unit(stream ? state.latency : null, 1, "ms"));
-  show("quality", state.level ?? "full (not governed)");
+  show("quality", state.level?.toLowerCase() ?? "–");
   show("lost", `${state.lost + (stream?.dropped ?? 0)}`);
 }
 

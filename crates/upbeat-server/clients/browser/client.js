@@ -63,7 +63,7 @@ export class UpbeatStream {
     const socket = new WebSocket(`${this.server}/api/v1/stream/audio/${this.id}?${query}`);
     this.#socket = socket;
     socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(JSON.parse(data));
-    socket.onclose = () => socket === this.#socket && this.#lost();
+    socket.onclose = ({ code }) => socket === this.#socket && this.#lost(code);
     // What went wrong is not told to pages; that it has ended is.
     socket.onerror = () => {};
   }
@@ -132,7 +132,7 @@ export class UpbeatStream {
         if (message.code === "stream_exists") this.id = `${this.id.slice(0, 48)}-${Date.now().toString(36)}`;
         break;
       case "stream_stopped":
-        this.#stopped = true;
+        this.#token = null;
         break;
     }
     if (message.sequence && message.type !== "ack" && message.sequence % 8 === 0) {
@@ -150,10 +150,11 @@ export class UpbeatStream {
     this.#timers.push(setInterval(ping, 1000));
   }
 
-  #lost() {
+  #lost(code) {
     this.#clear();
     this.#socket = null;
-    if (this.#stopped) {
+    // 1000: the stream was ended here or by someone else; after anything else it is worth another attempt.
+    if (this.#stopped || code === 1000) {
       this.#enter("closed");
       return;
     }

@@ -63,6 +63,8 @@ async def analyse(path, server="ws://127.0.0.1:8000", name="python-client", rate
                     elif message.get("sequence", 1) % 8 == 0:
                         await socket.send(json.dumps({"type": "ack", "sequence": message["sequence"]}))
                     yield message
+            except websockets.ConnectionClosedOK:
+                pass  # the last message has come, while an acknowledgement was on its way
             finally:
                 sending.cancel()
 

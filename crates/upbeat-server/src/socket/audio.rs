@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::throttle::Throttle;
-use super::{Ended, Received, configure, read, refuse, write};
+use super::{Ended, Received, configure, drain, read, refuse, write};
 use crate::http::App;
 use crate::message::{Problem, text};
 use crate::stream::{Options, Stream};
@@ -84,16 +84,22 @@ async fn serve(app: &App, opened: Opened, socket: WebSocket) {
             let message = "nothing has come for too long; resume the stream with its resume_token";
             stream.outbox.answer(text(&Problem::new("idle", message)));
         }
-        End::Client(Ended::Closed) | End::Written => {
+        End::Client(Ended::Closed) => {
             stream.detach(generation);
+            return;
+        }
+        End::Written => {
+            stream.detach(generation);
+            drain(&mut source).await;
             return;
         }
         // The writer tells it, and ends.
         End::Replaced => return writer.await,
         End::Shutdown => {
             // What has come is analysed and told, then the writer ends.
-            stream.end();
+            stream.go_away();
             let _ = timeout(super::WRITE, writer).await;
+            drain(&mut source).await;
             return;
         }
     }

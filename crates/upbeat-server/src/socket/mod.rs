@@ -76,6 +76,14 @@ async fn write(
     }
 }
 
+/// Takes what the client still sends until it closes, too: data that nobody reads would make the system reset the
+/// connection, and with it the last messages could be lost.
+async fn drain(source: &mut SplitStream<WebSocket>) {
+    let _ =
+        timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = source.next().await {} })
+            .await;
+}
+
 /// What a client has sent.
 enum Received {
     Text(axum::extract::ws::Utf8Bytes),

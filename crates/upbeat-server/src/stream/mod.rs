@@ -5,6 +5,7 @@ mod input;
 pub(crate) mod options;
 mod outbox;
 mod stats;
+mod work;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +17,8 @@ use tokio::sync::watch;
 use upbeat::FeatureSet;
 use upbeat::perf::{Cost, QualitySettings};
 
-use crate::message::{Problem, text};
-use crate::pool::{Job, Scheduler};
+use crate::message::Problem;
+use crate::pool::Scheduler;
 use crate::sync::Lock;
 use crate::wire::{Frame, SampleFormat};
 
@@ -54,7 +55,8 @@ struct Intake {
     /// Changes, and the index of the sample they come before.
     commands: VecDeque<(u64, Command)>,
     paused: bool,
-    ending: bool,
+    /// Set when no more audio is taken: how the connection is to be closed.
+    ending: Option<(u16, &'static str)>,
     /// The client's number for the stream, once it is known.
     number: Option<u32>,
     /// Kept from message to message, so that nothing is allocated for it.
@@ -102,7 +104,7 @@ impl Stream {
                 input: Input::new(channels, rate.samples(buffer.as_secs_f64())),
                 commands: VecDeque::new(),
                 paused: false,
-                ending: false,
+                ending: None,
                 number: None,
                 decoded: Vec::new(),
             }),
@@ -207,7 +209,7 @@ impl Stream {
             let message = format!("a message must hold a multiple of {size} bytes, got {got}");
             return Err(Problem::new("partial_sample", message));
         }
-        if intake.paused || intake.ending {
+        if intake.paused || intake.ending.is_some() {
             intake.input.skip(samples, "paused");
             return Ok(0);
         }
@@ -243,7 +245,7 @@ impl Stream {
             let message = format!("first_sample must be at least {next}, got {got}");
             return Err(Problem::new("out_of_order", message));
         }
-        if intake.paused || intake.ending {
+        if intake.paused || intake.ending.is_some() {
             intake.input.skip(frame.first_sample + frame.samples() - next, "paused");
             return Ok(0);
         }
@@ -287,7 +289,16 @@ impl Stream {
 
     /// No more audio is taken; what has come is analysed, then the stream ends.
     pub(crate) fn end(self: &Arc<Self>) {
-        self.intake.hold().ending = true;
+        self.end_with(1000, "the stream has ended");
+    }
+
+    /// [`end`](Self::end), because the server ends: the client may find another one.
+    pub(crate) fn go_away(self: &Arc<Self>) {
+        self.end_with(1001, "the server ends");
+    }
+
+    fn end_with(self: &Arc<Self>, code: u16, reason: &'static str) {
+        self.intake.hold().ending.get_or_insert((code, reason));
         self.schedule();
     }
 
@@ -382,114 +393,5 @@ impl Stream {
 
     pub(crate) fn with_measures<R>(&self, look: impl FnOnce(&Measures) -> R) -> R {
         look(&self.measures.hold())
-    }
-
-    /// The next piece of work: changes, the audio after them, and whether that is all.
-    fn take(&self) -> (Vec<Command>, Option<input::Chunk>, bool) {
-        let mut intake = self.intake.hold();
-        let chunk = intake.input.pop();
-        let until = chunk.as_ref().map_or(u64::MAX, |chunk| chunk.at);
-        let mut commands = Vec::new();
-        while intake.commands.front().is_some_and(|(before, _)| *before <= until) {
-            commands.extend(intake.commands.pop_front().map(|(_, command)| command));
-        }
-        let ending = intake.ending && intake.input.is_empty() && intake.commands.is_empty();
-        (commands, chunk, ending)
-    }
-
-    fn has_work(&self) -> bool {
-        let intake = self.intake.hold();
-        !intake.input.is_empty()
-            || !intake.commands.is_empty()
-            || (intake.ending && !*self.ended.borrow())
-    }
-
-    fn apply(&self, engine: &mut Engine, command: Command) {
-        let result = match command {
-            Command::Reset => {
-                engine.reset();
-                Ok(())
-            }
-            Command::SetRate(rate) => {
-                engine.set_rate(rate);
-                Ok(())
-            }
-            Command::SetFeatures(features) => engine.set_features(features),
-        };
-        if let Err(error) = result {
-            self.outbox.answer(text(&Problem::new("invalid_setting", error.to_string())));
-        }
-    }
-
-    fn analyse(&self, engine: &mut Engine, chunk: &input::Chunk, made: &mut Vec<Made>) {
-        let EngineConfig { rate, channels, .. } = self.settings.engine;
-        let start = Instant::now();
-        if let Some(origin) = chunk.origin {
-            engine.begin(origin);
-        }
-        engine.process(chunk.at, &chunk.interleaved, chunk.gap, made);
-        let took = start.elapsed();
-        let samples = (chunk.interleaved.len() / channels) as u64;
-        let analysed = chunk.at + samples;
-        self.measures.hold().analysed(samples, took, chunk.arrived.elapsed(), engine.stats());
-        if self.settings.framing == Framing::Framed {
-            let input = &self.intake.hold().input;
-            self.outbox.acknowledge(text(&json!({
-                "type": "ack",
-                "sequence": chunk.sequence,
-                "analyzed": analysed,
-                "timestamp": rate.seconds(analysed),
-                "credit": input.capacity(),
-            })));
-        }
-    }
-}
-
-impl Job for Stream {
-    fn run(&self) -> bool {
-        if *self.ended.borrow() {
-            return false;
-        }
-        let (commands, chunk, ending) = self.take();
-        let mut made = Vec::new();
-        let mut engine = self.engine.hold();
-        for command in commands {
-            self.apply(&mut engine, command);
-        }
-        if let Some(chunk) = &chunk {
-            engine.govern(&self.quality.borrow(), &mut made);
-            self.analyse(&mut engine, chunk, &mut made);
-        }
-        if ending {
-            engine.finish(&mut made);
-        }
-        drop(engine);
-        self.tell(made);
-        if ending {
-            self.finish("stream_stopped");
-            return false;
-        }
-        self.scheduled.store(false, Ordering::Release);
-        self.has_work() && !self.scheduled.swap(true, Ordering::AcqRel)
-    }
-
-    fn failed(&self) {
-        let problem = Problem::new("internal", "the analysis has failed; start another stream");
-        self.outbox.answer(text(&problem));
-        self.finish("stream_failed");
-    }
-}
-
-impl Stream {
-    fn finish(&self, what: &'static str) {
-        let stats = self.stats();
-        let message = text(&json!({ "type": what, "stream_id": self.id, "stats": stats }));
-        let last = |sequence| Made { text: message.clone(), is_state: false, sequence };
-        let outboxes: Vec<_> = self.watchers.hold().iter().filter_map(Weak::upgrade).collect();
-        for outbox in outboxes.iter().chain([&self.outbox]) {
-            outbox.tell([last(0)].into_iter());
-        }
-        self.outbox.close(1000, "the stream has ended");
-        self.ended.send_replace(true);
     }
 }
