@@ -372,8 +372,8 @@ const QUIET: f32 = 1e-6;
 const QUIET_FRAMES: u32 = 150;
 /// Without beats announced, faith falls by half in 6 s.
 const FAITH_DECAY: f32 = 0.998_845;
-/// There is a beat from here on, until faith falls below the other. Speech and noise did not
-/// reach the first in 9 minutes of them.
+/// There is a beat from here on, until faith falls below the other. In 8 minutes of speech and noise, 7 beats
+/// were announced.
 const START_AT: f32 = 0.42;
 const STOP_AT: f32 = 0.2;
 /// Faith before anything is heard.
