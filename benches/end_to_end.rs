@@ -26,6 +26,7 @@ fn main() {
                 let mut config = PipelineConfig::new(input);
                 config.events.analyzer.features = features;
                 let everything = name != "onsets";
+                config.events.beats = everything;
                 (config.events.energy, config.events.chords) = (everything, everything);
                 config
             };

@@ -83,7 +83,23 @@ pub(crate) fn describe(kind: &EventKind) -> (&'static str, Value) {
                 "confidence": transition.confidence,
             }),
         ),
-        EventKind::Chord { label, confidence, key, next } => (
+        EventKind::Beat { std_dev, confidence, bar_position, bpm, tempi } => (
+            "beat",
+            json!({
+                "confidence": confidence,
+                "std_dev": std_dev,
+                "bar_position": bar_position.map(|bar| bar.beat),
+                "metre": bar_position.map(|bar| bar.metre.to_string()),
+                "tempo": bpm,
+                "tempi": tempi.iter().flatten().map(|tempo| tempo.bpm).collect::<Vec<_>>(),
+            }),
+        ),
+        EventKind::Tempo { bpm } => ("tempo", json!({ "tempo": bpm })),
+        EventKind::TempoChange(change) => (
+            "tempo_change",
+            json!({ "from": change.from, "to": change.to, "confidence": change.confidence }),
+        ),
+        EventKind::Chord { label, confidence, key, next, .. } => (
             "chord",
             json!({
                 "chord": label.to_string(),

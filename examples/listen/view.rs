@@ -10,6 +10,7 @@ use ratatui::widgets::{Bar, BarChart, BarGroup, Block, Gauge, Paragraph, Sparkli
 use upbeat::core::Decibels;
 use upbeat::io::StreamFormat;
 use upbeat::pipeline::PipelineStatus;
+use upbeat::predict::beats::Relation;
 use upbeat::{Event, EventKind, Feature, FeatureFrame};
 
 use crate::json::describe;
@@ -17,6 +18,18 @@ use crate::json::describe;
 const NOTES: [&str; 12] = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"];
 /// The lowest level shown, in dB.
 const FLOOR: f32 = -60.0;
+
+/// The beat announced last.
+#[derive(Default)]
+struct Beat {
+    /// When it is, in seconds of the stream.
+    at: f64,
+    bpm: Option<f64>,
+    /// Other tempi that it may have.
+    others: String,
+    place: String,
+    confidence: f32,
+}
 
 /// What was heard last.
 pub(crate) struct View {
@@ -34,6 +47,7 @@ pub(crate) struct View {
     pitch: Option<f32>,
     energy: VecDeque<u64>,
     chord: String,
+    beat: Beat,
     news: VecDeque<String>,
 }
 
@@ -52,6 +66,7 @@ impl View {
             pitch: None,
             energy: VecDeque::new(),
             chord: "–".to_owned(),
+            beat: Beat::default(),
             news: VecDeque::new(),
         }
     }
@@ -89,7 +104,18 @@ impl View {
                 });
                 self.chord = format!("{label} in {key}{next}");
             }
-            EventKind::Pitch { .. } => {}
+            EventKind::Beat { confidence, bar_position, bpm, tempi, .. } => {
+                let place = bar_position
+                    .map_or(String::new(), |bar| format!("{} of {}", bar.beat, bar.metre));
+                let at = event.at.seconds(self.format.sample_rate());
+                let others =
+                    tempi.iter().flatten().filter(|tempo| tempo.relation != Relation::Same);
+                let others: Vec<String> = others.map(|tempo| format!("{:.0}", tempo.bpm)).collect();
+                let others = others.join(", ");
+                self.beat = Beat { at, bpm: *bpm, others, place, confidence: *confidence };
+            }
+            EventKind::Tempo { bpm: None } => self.beat = Beat::default(),
+            EventKind::Pitch { .. } | EventKind::Tempo { .. } => {}
             kind => {
                 let (name, fields) = describe(kind);
                 let time = event.at.seconds(self.format.sample_rate());
@@ -117,7 +143,7 @@ impl View {
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, status: &PipelineStatus) {
         let rows = Layout::vertical([
             Constraint::Length(4),
-            Constraint::Length(5),
+            Constraint::Length(6),
             Constraint::Min(8),
             Constraint::Length(4),
             Constraint::Length(6),
@@ -175,8 +201,20 @@ impl View {
             Line::raw(format!("LUFS {momentary} M  {short} S  {integrated} I")),
             Line::raw(self.chord.as_str()),
             Line::from(vec![Span::raw(format!("pitch {pitch}   ")), onset]),
+            self.tempo(),
         ];
         frame.render_widget(Paragraph::new(lines).block(Block::bordered().title("heard")), numbers);
+    }
+
+    /// Tempo and bar, and a light that is on at the beat.
+    fn tempo(&self) -> Line<'static> {
+        let Beat { at, bpm: Some(bpm), others, place, confidence } = &self.beat else {
+            return Line::raw("no beat");
+        };
+        let light = if (self.seconds - at).abs() < 0.1 { "■".red() } else { Span::raw("□") };
+        let text =
+            format!(" {bpm:.1} bpm (or {others}), beat {place}, {:.0} % sure", 100.0 * confidence);
+        Line::from(vec![light, Span::raw(text)])
     }
 
     fn draw_spectrum(&self, frame: &mut Frame<'_>, area: Rect) {

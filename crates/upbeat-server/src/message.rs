@@ -4,6 +4,7 @@ use axum::extract::ws::Utf8Bytes;
 use serde::{Serialize, Serializer};
 use upbeat::core::{SampleIndex, SampleRate};
 use upbeat::perf::QualityLevel;
+use upbeat::predict::beats::TempoChange;
 use upbeat::predict::energy::EnergyTransition;
 use upbeat::{Event, EventKind, Feature, FeatureFrame, FeatureSet};
 use utoipa::ToSchema;
@@ -238,6 +239,22 @@ pub(crate) struct Happening<'a> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum What<'a> {
+    /// A beat that is expected; it is told before it sounds.
+    Beat {
+        confidence: f32,
+        std_dev: f64,
+        bar_position: Option<u8>,
+        metre: Option<String>,
+        tempo: Option<f64>,
+    },
+    Tempo {
+        tempo: Option<f64>,
+    },
+    TempoChange {
+        from: f64,
+        to: f64,
+        confidence: f32,
+    },
     Onset {
         strength: f32,
     },
@@ -274,6 +291,17 @@ impl<'a> Happening<'a> {
         sequence: u64,
     ) -> Option<Self> {
         let what = match &event.kind {
+            EventKind::Beat { std_dev, confidence, bar_position, bpm, .. } => What::Beat {
+                confidence: *confidence,
+                std_dev: *std_dev,
+                bar_position: bar_position.map(|bar| bar.beat),
+                metre: bar_position.map(|bar| bar.metre.to_string()),
+                tempo: *bpm,
+            },
+            EventKind::Tempo { bpm } => What::Tempo { tempo: *bpm },
+            EventKind::TempoChange(TempoChange { from, to, confidence, .. }) => {
+                What::TempoChange { from: *from, to: *to, confidence: *confidence }
+            }
             EventKind::Onset { strength } => What::Onset { strength: *strength },
             EventKind::Pitch { frequency } => What::Note { frequency: *frequency },
             EventKind::Transition(transition) => {

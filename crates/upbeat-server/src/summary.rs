@@ -72,6 +72,8 @@ pub(crate) struct Summarizer {
     channels: usize,
     key: Option<String>,
     loudness: Option<f32>,
+    beats: Vec<f64>,
+    tempi: Vec<f32>,
     onsets: Vec<f64>,
     chords: Vec<Chord>,
     transitions: Vec<Transition>,
@@ -87,6 +89,8 @@ impl Summarizer {
             channels,
             key: None,
             loudness: None,
+            beats: Vec::new(),
+            tempi: Vec::new(),
             onsets: Vec::new(),
             chords: Vec::new(),
             transitions: Vec::new(),
@@ -112,8 +116,8 @@ impl Summarizer {
             duration,
             sample_rate: self.rate.hz(),
             channels: self.channels,
-            tempo: None,
-            beats: Vec::new(),
+            tempo: median(&mut self.tempi),
+            beats: std::mem::take(&mut self.beats),
             key: self.key.take(),
             loudness: self.loudness,
             onsets: std::mem::take(&mut self.onsets),
@@ -133,6 +137,10 @@ impl Listener for Summarizer {
         let time = event.at.seconds(self.rate);
         match &event.kind {
             EventKind::Onset { .. } => self.onsets.push(time),
+            EventKind::Beat { bpm, .. } => {
+                self.beats.push(time);
+                self.tempi.extend(bpm.map(|bpm| bpm as f32));
+            }
             EventKind::Energy(energy) => {
                 let (loudness, energy) = (energy.loudness, energy.energy);
                 self.energy.push(Moment { time, loudness, energy });
@@ -180,4 +188,10 @@ impl Listener for Summarizer {
     fn interests(&self) -> Interests {
         Interests { blocks: false, ..Interests::ALL }
     }
+}
+
+/// The value in the middle; it outlives a wrong octave at the beginning.
+fn median(values: &mut [f32]) -> Option<f32> {
+    values.sort_by(f32::total_cmp);
+    values.get(values.len() / 2).copied()
 }

@@ -1,19 +1,16 @@
 //! Features and predictions of a stream, as events, without threads.
 
 use std::fmt;
-use std::time::Instant;
 
-use upbeat_core::{ConfigError, Continuity, Mix, SampleIndex, SampleRate, Stage};
+use upbeat_core::{ConfigError, Continuity, SampleIndex};
 use upbeat_io::StreamFormat;
-use upbeat_perf::{Cost, QualitySettings, Tier};
-use upbeat_predict::energy::{EnergyConfig, EnergyTracker};
-use upbeat_predict::harmony::{
-    ChordConfig, ChordEstimate, ChordLabel, ChordRecognizer, Key, NextChord, NextChordConfig,
-};
+use upbeat_perf::{Cost, QualitySettings};
+use upbeat_predict::beats::BeatTracker;
 
+use crate::predictors::{Predictors, steer};
 use crate::{
-    Analyzer, AnalyzerConfig, AnalyzerStats, Error, Event, EventKind, Feature, FeatureFrame,
-    Listener,
+    Analyzer, AnalyzerConfig, AnalyzerStats, BeatCommand, Error, Event, EventKind, Feature,
+    FeatureFrame, Listener,
 };
 
 /// Settings of [`EventAnalyzer`].
@@ -23,6 +20,8 @@ use crate::{
 pub struct EventConfig {
     /// The stream, and the features of its frames.
     pub analyzer: AnalyzerConfig,
+    /// Whether to follow the beat. Default: yes.
+    pub beats: bool,
     /// Whether to follow the energy. Default: yes.
     pub energy: bool,
     /// Whether to follow chords and keys. Default: yes.
@@ -35,7 +34,7 @@ impl EventConfig {
     pub fn new(sample_rate: u32, channels: usize) -> Self {
         let mut analyzer = AnalyzerConfig::new(sample_rate, channels);
         analyzer.features.insert(Feature::Onset);
-        Self { analyzer, energy: true, chords: true }
+        Self { analyzer, beats: true, energy: true, chords: true }
     }
 }
 
@@ -46,7 +45,7 @@ impl EventConfig {
 ///
 /// Samples are analysed up to the last frame that they complete; what comes after it waits for the frame
 /// that ends it, at most one hop. So events come in one order, however the stream was cut into blocks:
-/// frame by frame, and in each the frame itself, onset, pitch, energy, chords. Nothing is allocated or
+/// frame by frame, and in each the frame itself, onset, pitch, energy, beats, chords. Nothing is allocated or
 /// freed after construction.
 ///
 /// ```
@@ -199,18 +198,16 @@ impl EventAnalyzer {
         self.filled = 0;
     }
 
-    /// What may be left out, and what it costs: [all features](crate::FeatureCosts::items), then energy and chords.
+    /// What may be left out, and what it costs: [all features](crate::FeatureCosts::items), then beats,
+    /// energy and chords.
     ///
-    /// One frame in 13 is measured. Chords are advanced: they are left out early.
+    /// One frame in 13 is measured. Beats are essential, chords are advanced: they are left out early.
     pub fn items(&self) -> impl Iterator<Item = Cost> {
-        let Predictors { energy_cost, chords_cost, .. } = self.predictors;
-        let energy = Cost::new("energy", energy_cost);
-        let chords = Cost::new("chords", chords_cost).with_tier(Tier::Advanced);
         let costs = match &self.short {
             Some(short) if self.is_short => short.costs(),
             _ => self.analyzer.costs(),
         };
-        costs.items().into_iter().chain([energy, chords])
+        costs.items().into_iter().chain(self.predictors.items())
     }
 
     /// Leaves out what these settings leave out, from the frame at hand on, and tells so if anything changes.
@@ -235,11 +232,23 @@ impl EventAnalyzer {
         let (active, reuse) = (settings.items, settings.reuse);
         self.working().set_active(active);
         self.working().set_reuse(reuse);
-        let predicted = Feature::ALL.len();
-        self.predictors.energy_rests = !settings.items.contains(predicted);
-        self.predictors.chords_rest = !settings.items.contains(predicted + 1);
+        self.predictors.set_items(settings.items);
         let kind = EventKind::Quality(*settings);
         listener.event(&Event { at: self.start, heard: self.start, kind });
+    }
+
+    /// The beat tracker, to ask it for tempo candidates and coming beats; `None` if it is not wanted.
+    pub fn tracker(&mut self) -> Option<&mut BeatTracker> {
+        self.predictors.tracker()
+    }
+
+    /// Corrects the beat tracker, and tells that it was corrected; nothing happens without one.
+    pub fn steer<L: Listener + ?Sized>(&mut self, command: BeatCommand, listener: &mut L) {
+        if let Some(tracker) = self.predictors.tracker() {
+            steer(tracker, command);
+            let kind = EventKind::Steered(command);
+            listener.event(&Event { at: self.start, heard: self.start, kind });
+        }
     }
 
     /// The analyzer that works now.
@@ -354,131 +363,5 @@ impl Notes {
             let kind = EventKind::Pitch { frequency };
             listener.event(&Event { at: at(Feature::Pitch), heard, kind });
         }
-    }
-}
-
-/// What follows the stream itself.
-struct Predictors {
-    energy: Option<EnergyTracker>,
-    chords: Option<Chords>,
-    mono: Mix,
-    /// What is left out for now.
-    energy_rests: bool,
-    chords_rest: bool,
-    /// Seconds per second of sound, as measured last.
-    energy_cost: f64,
-    chords_cost: f64,
-    pieces: u64,
-    channels: usize,
-    rate: SampleRate,
-}
-
-impl Predictors {
-    fn new(config: &EventConfig) -> Result<Self, ConfigError> {
-        let AnalyzerConfig { sample_rate, channels, .. } = config.analyzer;
-        let rate = SampleRate::new(sample_rate)?;
-        let energy = EnergyConfig::new(rate, channels);
-        Ok(Self {
-            energy: config.energy.then(|| EnergyTracker::new(&energy)).transpose()?,
-            chords: config.chords.then(|| Chords::new(rate)).transpose()?,
-            mono: Mix::down(channels)?,
-            energy_rests: false,
-            chords_rest: false,
-            energy_cost: 0.0,
-            chords_cost: 0.0,
-            pieces: 0,
-            channels,
-            rate,
-        })
-    }
-
-    /// What rests finds a gap in the stream when it is taken up again.
-    fn process(
-        &mut self,
-        at: SampleIndex,
-        interleaved: &[f32],
-        mut tell: impl FnMut(SampleIndex, EventKind),
-    ) {
-        let Self { energy, chords, mono, .. } = self;
-        self.pieces += 1;
-        let measured = self.pieces.is_multiple_of(13);
-        let seconds = self.rate.seconds((interleaved.len() / self.channels) as u64);
-        if let Some(energy) = energy.as_mut().filter(|_| !self.energy_rests) {
-            timed(measured, &mut self.energy_cost, seconds, || {
-                energy.process(at, interleaved, |at, energy| {
-                    tell(at, EventKind::Energy(*energy));
-                    if let Some(transition) = energy.transition {
-                        tell(transition.at, EventKind::Transition(transition));
-                    }
-                });
-            });
-        }
-        if let Some(chords) = chords.as_mut().filter(|_| !self.chords_rest) {
-            timed(measured, &mut self.chords_cost, seconds, || {
-                mono.process(at, interleaved, |at, mono| chords.process(at, mono, &mut tell));
-            });
-        }
-    }
-
-    fn reset(&mut self) {
-        if let Some(energy) = &mut self.energy {
-            energy.reset();
-        }
-        if let Some(chords) = &mut self.chords {
-            chords.reset();
-        }
-    }
-}
-
-/// Does `work` for so many `seconds` of sound, and updates what it costs per second if that is measured.
-fn timed(measured: bool, cost: &mut f64, seconds: f64, work: impl FnOnce()) {
-    let start = measured.then(Instant::now);
-    work();
-    if let Some(start) = start {
-        let now = start.elapsed().as_secs_f64() / seconds.max(1e-6);
-        *cost += if *cost == 0.0 { now } else { (now - *cost) / 8.0 };
-    }
-}
-
-/// Chords as they change.
-struct Chords {
-    recognizer: ChordRecognizer,
-    next: NextChord,
-    told: Option<(ChordLabel, Option<Key>)>,
-}
-
-impl Chords {
-    fn new(rate: SampleRate) -> Result<Self, ConfigError> {
-        Ok(Self {
-            recognizer: ChordRecognizer::new(&ChordConfig::new(rate))?,
-            next: NextChord::new(&NextChordConfig::new())?,
-            told: None,
-        })
-    }
-
-    fn process(
-        &mut self,
-        at: SampleIndex,
-        mono: &[f32],
-        tell: &mut impl FnMut(SampleIndex, EventKind),
-    ) {
-        let Self { recognizer, next, told } = self;
-        recognizer.process(at, mono, |at, estimate: &ChordEstimate| {
-            let (label, key) = (estimate.label(), estimate.key().key());
-            if told.replace((label, key)) == Some((label, key)) {
-                return;
-            }
-            if let ChordLabel::Chord(chord) = label {
-                next.begin(chord.triad(), None);
-            }
-            let (confidence, next) = (estimate.confidence(), next.most_likely());
-            tell(at, EventKind::Chord { label, confidence, key, next });
-        });
-    }
-
-    fn reset(&mut self) {
-        self.recognizer.reset();
-        self.next.reset();
-        self.told = None;
     }
 }

@@ -49,12 +49,13 @@ mod feature;
 mod frame;
 pub mod pipeline;
 mod plan;
+mod predictors;
 
 pub use analyzer::{Analyzer, AnalyzerStats};
 pub use config::AnalyzerConfig;
 pub use costs::FeatureCosts;
 pub use error::Error;
-pub use event::{Event, EventKind, Interests, Listener};
+pub use event::{BeatCommand, Event, EventKind, Interests, Listener};
 pub use event_analyzer::{EventAnalyzer, EventConfig};
 pub use feature::{Feature, FeatureSet};
 pub use frame::{FeatureFrame, FeatureLayout};

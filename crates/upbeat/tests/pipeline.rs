@@ -473,13 +473,16 @@ fn settings_that_cannot_work_are_refused() {
     assert!(start(|c| c.events.analyzer.hop_length = 0).contains("hop_length"));
 }
 
-/// Events carry when they were told: never before what they are about was heard, predictions aside.
+/// Events carry when they were told: beats before they happen, all else after it was heard.
 #[test]
 fn events_say_how_far_the_stream_had_been_heard() {
     let mut analyzer = EventAnalyzer::new(&EventConfig::new(RATE, 2)).unwrap();
-    let (mut last, mut late) = (SampleIndex(0), 0);
+    let (mut last, mut late, mut beats) = (SampleIndex(0), 0, 0);
     let mut listener = |event: &Event| {
-        assert!(event.heard >= last && event.heard >= event.at, "{event:?} after {last}");
+        let is_beat = matches!(event.kind, EventKind::Beat { .. });
+        beats += i32::from(is_beat);
+        assert!(event.heard >= last, "{event:?} after {last}");
+        assert_eq!(event.at > event.heard, is_beat, "{event:?}");
         last = event.heard;
         if matches!(event.kind, EventKind::Chord { .. }) {
             late = late.max(event.heard - event.at);
@@ -488,4 +491,5 @@ fn events_say_how_far_the_stream_had_been_heard() {
     analyzer.push(&samples(), &mut listener).unwrap();
     let seconds = f64::from(late as u32) / f64::from(RATE);
     assert!(seconds > 0.9 && seconds < 1.1, "chords are told after {seconds} s");
+    assert!(beats > 15, "{beats} of 32 beats");
 }

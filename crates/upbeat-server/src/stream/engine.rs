@@ -3,12 +3,15 @@
 use axum::extract::ws::Utf8Bytes;
 use upbeat::core::{ConfigError, SampleIndex, SampleRate};
 use upbeat::perf::{Cost, QualitySettings};
+use upbeat::predict::beats::TempoCandidate;
 use upbeat::{
     AnalyzerStats, Event, EventAnalyzer, EventConfig, EventKind, Feature, FeatureFrame, FeatureSet,
     Interests, Listener,
 };
 
-use crate::message::{Analysis, ChordNow, Happening, Known, Moment, NextChord, text};
+use crate::message::{
+    Analysis, ChordNow, Happening, Known, Moment, NextBeat, NextChord, TempoChoice, text,
+};
 
 /// What a stream's analysis is to give.
 #[derive(Clone, Copy, Debug)]
@@ -172,7 +175,23 @@ impl View {
                 known.energy = energy.energy;
                 known.energy_forecast = energy.forecast;
             }
-            EventKind::Chord { label, confidence, key, next } => {
+            EventKind::Tempo { bpm: Some(bpm) } => known.tempo = Some(*bpm as f32),
+            EventKind::Tempo { bpm: None } => {
+                (known.tempo, known.tempo_confidence, known.next_beat) = (None, None, None);
+                known.tempo_alternatives.clear();
+            }
+            EventKind::Beat { confidence, bpm, tempi, .. } => {
+                known.tempo = bpm.map(|bpm| bpm as f32);
+                known.tempo_confidence = Some(*confidence);
+                let at = Moment::new(event.at, self.config.rate);
+                known.next_beat = Some(NextBeat { at, confidence: *confidence });
+                let choice = |tempo: &TempoCandidate| TempoChoice {
+                    bpm: tempo.bpm as f32,
+                    probability: tempo.share,
+                };
+                known.tempo_alternatives = tempi.iter().flatten().map(choice).collect();
+            }
+            EventKind::Chord { label, confidence, key, next, .. } => {
                 let label = label.to_string();
                 let since = event.at.seconds(self.config.rate);
                 let since = match &known.chord {

@@ -8,10 +8,12 @@ mod run;
 mod session;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ringbuf::traits::{Producer, Split};
+use ringbuf::{HeapProd, HeapRb};
 use upbeat_core::{ConfigError, SampleIndex};
 use upbeat_io::live::StreamStatus;
 use upbeat_perf::alloc::NoAlloc;
@@ -21,7 +23,7 @@ use upbeat_perf::{
 };
 use upbeat_window::latest::latest;
 
-use crate::{Error, EventAnalyzer, EventConfig, FeatureFrame, Listener};
+use crate::{BeatCommand, Error, EventAnalyzer, EventConfig, FeatureFrame, Listener};
 pub use control::Performance;
 use control::{Board, Control, Governed};
 use delivery::{Capacity, Delivery, deliver};
@@ -134,7 +136,7 @@ pub struct PipelineBuilder {
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
-/// use std::sync::Arc;
+/// use std::sync::{Arc, Mutex, PoisonError};
 ///
 /// use upbeat::io::demo::DemoSource;
 /// use upbeat::{Event, EventKind, Input, Pipeline, PipelineConfig};
@@ -157,6 +159,7 @@ pub struct Pipeline {
     shared: Arc<Shared>,
     board: Arc<Board>,
     control: Option<JoinHandle<()>>,
+    commands: Mutex<HeapProd<BeatCommand>>,
     thread: Option<JoinHandle<()>>,
     deliveries: Vec<Delivery>,
     patience: Duration,
@@ -226,6 +229,7 @@ impl PipelineBuilder {
         let (meter, monitor) = load_meter();
         let (publish_settings, settings) = latest(QualitySettings::WORDS);
         let (costs, latest_costs) = latest(items.len());
+        let (commands, commands_out) = HeapRb::new(64).split();
         let mut input = input;
         let control = Control {
             shared: Arc::clone(&shared),
@@ -253,6 +257,7 @@ impl PipelineBuilder {
             meter,
             settings,
             costs,
+            commands: commands_out,
             watch,
         };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
@@ -262,7 +267,8 @@ impl PipelineBuilder {
             shared.stop();
         }
         let (control, thread) = (Some(control?), Some(analysis));
-        Ok(Pipeline { shared, board, control, thread, deliveries, patience })
+        let commands = Mutex::new(commands);
+        Ok(Pipeline { shared, board, control, commands, thread, deliveries, patience })
     }
 }
 
@@ -289,6 +295,13 @@ impl Pipeline {
         let listeners = self.deliveries.iter().map(Delivery::status).collect();
         let (performance, stream) = self.board.performance();
         self.shared.status(listeners, performance, stream)
+    }
+
+    /// Corrects the beat tracker. Returns false if 64 corrections wait already; then this one is lost.
+    pub fn steer(&self, command: BeatCommand) -> bool {
+        // The analysis thread has the other end, and never takes this lock.
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        commands.try_push(command).is_ok()
     }
 
     /// Computes as much as is recommended for this level, whatever the load; `None` leaves it to the governor again.

@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringbuf::HeapCons;
+use ringbuf::traits::Consumer;
 use upbeat_core::SampleIndex;
 use upbeat_io::IoError;
 use upbeat_io::live::StreamStatus;
@@ -16,7 +18,7 @@ use upbeat_window::latest::{Latest, Publisher};
 use super::delivery::Outlet;
 use super::input::{Heard, Input};
 use super::{ListenerStatus, Performance, PipelineState, PipelineStatus};
-use crate::{Event, EventAnalyzer, FeatureFrame, Listener};
+use crate::{BeatCommand, Event, EventAnalyzer, FeatureFrame, Listener};
 
 /// What the analysis thread and those who ask for the status know.
 #[derive(Default)]
@@ -106,6 +108,7 @@ pub(super) struct Run {
     /// From the control thread, and what it is told.
     pub(super) settings: Latest,
     pub(super) costs: Publisher,
+    pub(super) commands: HeapCons<BeatCommand>,
     pub(super) watch: bool,
 }
 
@@ -188,6 +191,9 @@ impl Run {
     fn step(&mut self) -> Result<Heard, IoError> {
         if let Some(words) = self.settings.take_array() {
             self.analyzer.set_quality(&QualitySettings::from_words(words), &mut self.outlets);
+        }
+        while let Some(command) = self.commands.try_pop() {
+            self.analyzer.steer(command, &mut self.outlets);
         }
         let before = self.analyzer.stats().samples;
         let start = Instant::now();

@@ -9,7 +9,7 @@ use upbeat_core::{SampleIndex, SampleRate};
 use upbeat_io::StreamFormat;
 use upbeat_perf::QualitySettings;
 
-use crate::{Error, Event, EventAnalyzer, EventKind, Interests, Listener};
+use crate::{BeatCommand, Error, Event, EventAnalyzer, EventKind, Interests, Listener};
 
 /// The first bytes of a session.
 const MAGIC: &[u8; 8] = b"upbeat\0s";
@@ -17,6 +17,8 @@ const MAGIC: &[u8; 8] = b"upbeat\0s";
 const VERSION: u32 = 1;
 /// Instead of a number of values: new quality.
 const QUALITY: u32 = u32::MAX;
+/// Instead of a number of values: a correction of the beat tracker.
+const STEERED: u32 = u32::MAX - 1;
 /// The most values in a block; what claims more is not a session.
 const MAX_VALUES: u32 = 1 << 26;
 
@@ -25,7 +27,8 @@ const MAX_VALUES: u32 = 1 << 26;
 /// The file holds the header `upbeat\0s`, and as little-endian 32-bit integers its version (1), the sample rate
 /// and the channels; then each block: the index of its first sample (64 bits), the number of its values
 /// (32 bits), and the interleaved samples as 32-bit floats. Where the quality changes stand an index, 2³² − 1, and the
-/// settings as [words](QualitySettings::words) of 64 bits. What is written is whole up to the last block or two,
+/// settings as [words](QualitySettings::words) of 64 bits; where the beat tracker was corrected, an index, 2³² − 2 and
+/// three words. What is written is whole up to the last block or two,
 /// whenever the program ends. If the disk fails, recording ends; [`dropped`](super::ListenerStatus::dropped)
 /// blocks show as gaps.
 ///
@@ -84,23 +87,22 @@ impl SessionWriter {
         Ok(())
     }
 
-    fn write_quality(
-        &mut self,
-        at: SampleIndex,
-        settings: &QualitySettings,
-    ) -> std::io::Result<()> {
+    fn write_words(&mut self, at: SampleIndex, what: u32, words: &[f64]) -> std::io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         file.write_all(&at.0.to_le_bytes())?;
-        file.write_all(&QUALITY.to_le_bytes())?;
-        settings.words().iter().try_for_each(|word| file.write_all(&word.to_le_bytes()))
+        file.write_all(&what.to_le_bytes())?;
+        words.iter().try_for_each(|word| file.write_all(&word.to_le_bytes()))
     }
 }
 
 impl Listener for SessionWriter {
     fn event(&mut self, event: &Event) {
-        if let EventKind::Quality(settings) = &event.kind
-            && self.write_quality(event.at, settings).is_err()
-        {
+        let written = match &event.kind {
+            EventKind::Quality(settings) => self.write_words(event.at, QUALITY, &settings.words()),
+            EventKind::Steered(command) => self.write_words(event.at, STEERED, &command.words()),
+            _ => Ok(()),
+        };
+        if written.is_err() {
             self.file = None;
         }
     }
@@ -179,6 +181,7 @@ impl Session {
     pub fn read(&mut self) -> Result<Option<Recorded<'_>>, Error> {
         match self.next() {
             Ok((_, Next::Quality(settings))) => Ok(Some(Recorded::Quality(settings))),
+            Ok((_, Next::Steered(command))) => Ok(Some(Recorded::Steered(command))),
             Ok((at, Next::Block)) => Ok(Some(Recorded::Block { at, interleaved: &self.block })),
             Ok((_, Next::Impossible(values))) => {
                 Err(Error::Session { reason: format!("it has a block of {values} values") })
@@ -193,12 +196,16 @@ impl Session {
         let Self { file, format, block } = self;
         let at = SampleIndex(u64::from_le_bytes(read_bytes(file)?));
         let values = u32::from_le_bytes(read_bytes(file)?);
-        if values == QUALITY {
-            let mut words = [0.0; QualitySettings::WORDS];
-            for word in &mut words {
-                *word = f64::from_le_bytes(read_bytes(file)?);
+        match values {
+            QUALITY => {
+                let settings = QualitySettings::from_words(read_words(file)?);
+                return Ok((at, Next::Quality(settings)));
             }
-            return Ok((at, Next::Quality(QualitySettings::from_words(words))));
+            STEERED => {
+                let command = BeatCommand::from_words(read_words(file)?);
+                return Ok((at, command.map_or(Next::Impossible(values), Next::Steered)));
+            }
+            _ => {}
         }
         if values > MAX_VALUES || !(values as usize).is_multiple_of(format.channels()) {
             return Ok((at, Next::Impossible(values)));
@@ -232,6 +239,7 @@ impl Session {
                     analyzer.process(at, interleaved, listener)?;
                 }
                 Recorded::Quality(settings) => analyzer.set_quality(&settings, listener),
+                Recorded::Steered(command) => analyzer.steer(command, listener),
             }
         }
         analyzer.finish(listener);
@@ -252,12 +260,23 @@ pub enum Recorded<'a> {
     },
     /// What was computed from here on.
     Quality(QualitySettings),
+    /// A correction of the beat tracker.
+    Steered(BeatCommand),
 }
 
 enum Next {
     Block,
     Quality(QualitySettings),
+    Steered(BeatCommand),
     Impossible(u32),
+}
+
+fn read_words<const N: usize>(file: &mut impl Read) -> std::io::Result<[f64; N]> {
+    let mut words = [0.0; N];
+    for word in &mut words {
+        *word = f64::from_le_bytes(read_bytes(file)?);
+    }
+    Ok(words)
 }
 
 fn read_bytes<const N: usize>(file: &mut impl Read) -> std::io::Result<[u8; N]> {
