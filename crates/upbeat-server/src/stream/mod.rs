@@ -348,7 +348,7 @@ impl Stream {
             "resume_token": self.token,
             "next_sample": intake.input.next(),
             "buffer": intake.input.capacity(),
-            "provides": ["features", "onsets", "pitch", "energy", "chords", "level"],
+            "provides": ["features", "onsets", "pitch", "beats", "energy", "chords", "level"],
         });
         if self.settings.framing == Framing::Framed {
             started["credit"] = (intake.input.capacity() - intake.input.queued()).into();
