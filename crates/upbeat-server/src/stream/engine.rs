@@ -3,7 +3,7 @@
 use axum::extract::ws::Utf8Bytes;
 use upbeat::core::{ConfigError, SampleIndex, SampleRate};
 use upbeat::perf::{Cost, QualitySettings};
-use upbeat::predict::beats::TempoCandidate;
+use upbeat::predict::beats::{Relation, TempoCandidate};
 use upbeat::{
     AnalyzerStats, Event, EventAnalyzer, EventConfig, EventKind, Feature, FeatureFrame, FeatureSet,
     Interests, Listener,
@@ -189,7 +189,8 @@ impl View {
                     bpm: tempo.bpm as f32,
                     probability: tempo.share,
                 };
-                known.tempo_alternatives = tempi.iter().flatten().map(choice).collect();
+                let others = tempi.iter().flatten().filter(|t| t.relation != Relation::Same);
+                known.tempo_alternatives = others.map(choice).collect();
             }
             EventKind::Chord { label, confidence, key, next, .. } => {
                 let label = label.to_string();

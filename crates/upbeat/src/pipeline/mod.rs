@@ -53,7 +53,7 @@ pub struct PipelineConfig {
     pub thread_class: ThreadClass,
     /// For debugging: counts what the analysis thread asks of the allocator while it analyses, see
     /// [`PipelineStatus::allocations`]. The program's global allocator must be
-    /// [`NoAlloc`](upbeat_perf::alloc::NoAlloc). Default: no.
+    /// [`NoAlloc`]. Default: no.
     pub watch_allocations: bool,
 }
 
