@@ -127,7 +127,10 @@ impl Score {
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { references, announced, hits, builds, seconds, .. } = self;
-        let score = 2.0 * *hits as f64 / (references + announced).max(1) as f64;
+        let score = match references + announced {
+            0 => "–, as there was nothing to find".to_owned(),
+            all => format!("{:.3}", 2.0 * *hits as f64 / all as f64),
+        };
         let minutes = (seconds / 60.0).max(1e-9);
         writeln!(
             f,
@@ -135,7 +138,7 @@ impl fmt::Display for Score {
         )?;
         writeln!(
             f,
-            "F {score:.3}, {:.2} false alarms per minute",
+            "F {score}, {:.2} false alarms per minute",
             (announced - hits) as f64 / minutes
         )?;
         writeln!(f, "{:.2} builds announced per minute", *builds as f64 / minutes)?;

@@ -198,7 +198,11 @@ try {
     document.body.dispatchEvent(new DragEvent("dragenter", { dataTransfer, bubbles: true, cancelable: true }));
   }, bytes);
   await picture("8-drag");
-  await page.evaluate(() => document.body.dispatchEvent(window.dropped));
+  await page.evaluate(() => {
+    window.before = window.upbeat.stream;
+    document.body.dispatchEvent(window.dropped);
+  });
+  await wait(() => window.upbeat.stream && window.upbeat.stream !== window.before, "the file is not taken");
   await wait(() => window.upbeat.state.onsetCount >= 8, "the dropped file is not heard");
   await picture("9-dropped");
   await wait(() => /at its end/.test(document.getElementById("notice").textContent), "the file does not end");
