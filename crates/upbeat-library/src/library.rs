@@ -1,9 +1,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior,
+    params,
 };
 use upbeat_predict::harmony::{Key, Mode, PitchClass};
 
@@ -66,13 +67,29 @@ impl Library {
         let mut connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        // SQLite waits for others in most places, but not where one of them is just changing the journal's mode.
+        let deadline = Instant::now() + BUSY;
+        loop {
+            match Self::prepare(&mut connection) {
+                Err(Refusal::Database(error))
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                        && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                prepared => return prepared.map(|()| (connection, path.to_owned())),
+            }
+        }
+    }
+
+    /// Brings the file up to date, if it is a library and can be written.
+    fn prepare(connection: &mut Connection) -> Result<(), Refusal> {
         // Before the journal's mode is set, which writes to the file: it may not be ours.
-        schema::migrate(&mut connection)?;
+        schema::migrate(connection)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         // Asks for a lock that only a file that can be written gives.
-        connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()?;
-        Ok((connection, path.to_owned()))
+        Ok(connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()?)
     }
 
     /// The library's file.
