@@ -83,7 +83,8 @@ impl AdaptiveModels {
     /// let text = models.to_json()?;
     /// let origin = "my database".as_ref();
     /// assert_eq!(AdaptiveModels::from_json(&text, origin)?, models);
-    /// let damaged = text.replace("seed", "sEed");
+    /// let damaged = text.replace("updates_per_second", "updates_per_sEcond");
+    /// assert_ne!(damaged, text);
     /// let refused = AdaptiveModels::from_json(&damaged, origin);
     /// assert!(matches!(refused, Err(AdaptError::Corrupt { .. })));
     /// # Ok::<(), AdaptError>(())
