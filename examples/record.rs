@@ -10,6 +10,9 @@
 //! Both files are whole up to the last half second whenever the program ends, even if it is killed. Where a device is lost
 //! the recording waits for it; what is missing is silence in the file, so that times agree with the analysis.
 
+#[path = "common/row.rs"]
+mod row;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -18,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use row::Row;
 use upbeat::core::SampleRate;
 use upbeat::io::demo::DemoSource;
 use upbeat::io::live::{
@@ -26,7 +29,7 @@ use upbeat::io::live::{
     SupervisorConfig,
 };
 use upbeat::io::{StreamFormat, WavEncoding, WavSink};
-use upbeat::{Analyzer, AnalyzerConfig, FeatureFrame};
+use upbeat::{Analyzer, AnalyzerConfig};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -188,7 +191,7 @@ impl Recording {
         analyzer.process(block.at, interleaved, |frame| {
             if done.is_ok() {
                 *frames += 1;
-                done = serde_json::to_writer(&mut *lines, &Line(frame))
+                done = serde_json::to_writer(&mut *lines, &Row(frame))
                     .map_err(Failure::from)
                     .and_then(|()| Ok(writeln!(lines)?));
             }
@@ -207,23 +210,6 @@ impl Recording {
         self.flush()?;
         self.sink.finish()?;
         Ok(self.frames)
-    }
-}
-
-/// A frame as an object: `time` in seconds, and each feature's value or values; unknown ones are null.
-struct Line<'a>(&'a FeatureFrame);
-
-impl Serialize for Line<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("time", &self.0.seconds())?;
-        for feature in self.0.layout().features() {
-            match self.0.values(feature) {
-                [value] => map.serialize_entry(feature.name(), value)?,
-                values => map.serialize_entry(feature.name(), values)?,
-            }
-        }
-        map.end()
     }
 }
 

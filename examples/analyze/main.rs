@@ -10,6 +10,8 @@
 //! Files that cannot be read are named at the end with the reason, and the exit code is 1 then; the
 //! others are analysed all the same. Memory does not grow with the length of a song.
 
+#[path = "../common/row.rs"]
+mod row;
 mod table;
 mod writers;
 

@@ -6,11 +6,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use npyz::WriterBuilder;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use tempfile::tempfile;
 use upbeat::{FeatureFrame, FeatureLayout};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
+
+use crate::row::Row;
 
 /// Takes the frames of one song, in order.
 pub(crate) trait FrameWriter {
@@ -59,23 +60,6 @@ impl<W: Write> FrameWriter for JsonLines<W> {
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.0.flush()
-    }
-}
-
-struct Row<'a>(&'a FeatureFrame);
-
-impl Serialize for Row<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("time", &self.0.seconds())?;
-        for feature in self.0.layout().features() {
-            // What is not finite, JSON writes as null.
-            match self.0.values(feature) {
-                [value] => map.serialize_entry(feature.name(), value)?,
-                values => map.serialize_entry(feature.name(), values)?,
-            }
-        }
-        map.end()
     }
 }
 

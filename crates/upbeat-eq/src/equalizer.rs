@@ -343,6 +343,28 @@ impl Equalizer {
     }
 }
 
+/// Emits a block as `change` leaves it, piece by piece as they fit into `scratch`.
+///
+/// # Panics
+///
+/// If the block is not a whole number of samples of all channels.
+pub(crate) fn in_pieces(
+    scratch: &mut [f32],
+    channels: usize,
+    (mut at, interleaved): (SampleIndex, &[f32]),
+    mut change: impl FnMut(SampleIndex, &mut [f32]),
+    mut emit: impl FnMut(SampleIndex, &[f32]),
+) {
+    assert_eq!(interleaved.len() % channels, 0, "a block holds whole samples of all channels");
+    for samples in interleaved.chunks(PIECE * channels) {
+        let piece = &mut scratch[..samples.len()];
+        piece.copy_from_slice(samples);
+        change(at, piece);
+        emit(at, piece);
+        at += (samples.len() / channels) as u64;
+    }
+}
+
 impl Stage for Equalizer {
     type In = [f32];
     type Out = [f32];
@@ -357,22 +379,11 @@ impl Stage for Equalizer {
         &mut self,
         at: SampleIndex,
         interleaved: &[f32],
-        mut emit: impl FnMut(SampleIndex, &[f32]),
+        emit: impl FnMut(SampleIndex, &[f32]),
     ) {
-        assert_eq!(
-            interleaved.len() % self.channels,
-            0,
-            "a block holds whole samples of all channels"
-        );
-        let mut piece = std::mem::take(&mut self.piece);
-        let mut at = at;
-        for samples in interleaved.chunks(PIECE * self.channels) {
-            let piece = &mut piece[..samples.len()];
-            piece.copy_from_slice(samples);
-            self.process_in_place(at, piece);
-            emit(at, piece);
-            at += (samples.len() / self.channels) as u64;
-        }
+        let (mut piece, channels) = (std::mem::take(&mut self.piece), self.channels);
+        let change = |at, samples: &mut [f32]| self.process_in_place(at, samples);
+        in_pieces(&mut piece, channels, (at, interleaved), change, emit);
         self.piece = piece;
     }
 
@@ -522,7 +533,7 @@ const STEP: u64 = 64;
 const BLOCK: usize = 512;
 
 /// The most samples of all channels that [`Stage::process`] emits at once.
-const PIECE: usize = 512;
+pub(crate) const PIECE: usize = 512;
 
 /// Memory below this, −600 dB, has decayed; numbers become slow to compute with at −6000 dB.
 const SILENT: f64 = 1e-30;

@@ -30,6 +30,17 @@ pub struct AnalyzerStats {
     pub sanitized: u64,
 }
 
+/// What two analyzers have seen, one after the other.
+impl std::ops::AddAssign for AnalyzerStats {
+    fn add_assign(&mut self, other: Self) {
+        self.samples += other.samples;
+        self.frames += other.frames;
+        self.gaps += other.gaps;
+        self.lost += other.lost;
+        self.sanitized += other.sanitized;
+    }
+}
+
 /// Computes features of a stream, frame by frame.
 ///
 /// Blocks of any size go in, interleaved; a [`FeatureFrame`] comes out each time a frame is complete.

@@ -66,9 +66,12 @@ impl EventConfig {
 /// ```
 pub struct EventAnalyzer {
     analyzer: Analyzer,
-    /// The same with frames half as long, where that can be; which of them works, and what the other has seen.
-    short: Option<Analyzer>,
+    /// The same with frames of another length, where that can be; it takes the place of the other when quality
+    /// falls or rises.
+    resting: Option<Analyzer>,
+    /// Whether the one that works has frames half as long.
     is_short: bool,
+    /// What was seen before the last change of places.
     before: AnalyzerStats,
     predictors: Predictors,
     notes: Notes,
@@ -95,13 +98,13 @@ impl EventAnalyzer {
         let EventConfig { analyzer: features, .. } = config;
         let mut analyzer = Analyzer::new(features)?;
         analyzer.measure_costs(true);
-        let short = short(features, &analyzer);
+        let resting = short(features, &analyzer);
         let AnalyzerConfig { channels, frame_length, hop_length, .. } = *features;
         Ok(Self {
             predictors: Predictors::new(config)?,
             notes: Notes::default(),
             analyzer,
-            short,
+            resting,
             is_short: false,
             before: AnalyzerStats::default(),
             channels,
@@ -181,11 +184,7 @@ impl EventAnalyzer {
         let block = &self.pending[..self.filled];
         let heard = self.start + (block.len() / self.channels) as u64;
         let notes = &mut self.notes;
-        let analyzer = match &mut self.short {
-            Some(short) if self.is_short => short,
-            _ => &mut self.analyzer,
-        };
-        let result = analyzer.process(self.start, block, |frame| {
+        let result = self.analyzer.process(self.start, block, |frame| {
             listener.frame(frame);
             notes.tell(frame, heard, listener);
         });
@@ -201,13 +200,9 @@ impl EventAnalyzer {
     /// What may be left out, and what it costs: [all features](crate::FeatureCosts::items), then beats,
     /// energy and chords.
     ///
-    /// One frame in 13 is measured. Beats are essential, chords are advanced: they are left out early.
+    /// Now and then a frame is measured. Beats are essential, chords are advanced: they are left out early.
     pub fn items(&self) -> impl Iterator<Item = Cost> {
-        let costs = match &self.short {
-            Some(short) if self.is_short => short.costs(),
-            _ => self.analyzer.costs(),
-        };
-        costs.items().into_iter().chain(self.predictors.items())
+        self.analyzer.costs().items().into_iter().chain(self.predictors.items())
     }
 
     /// Leaves out what these settings leave out, from the frame at hand on, and tells so if anything changes.
@@ -223,15 +218,15 @@ impl EventAnalyzer {
             return;
         }
         self.quality = *settings;
-        let is_short = settings.window_divisor > 1 && self.short.is_some();
-        if is_short != self.is_short {
-            self.before = self.stats();
-            self.working().reset();
+        let is_short = settings.window_divisor > 1;
+        if let Some(resting) = self.resting.as_mut().filter(|_| is_short != self.is_short) {
+            self.before += self.analyzer.stats();
+            self.analyzer.reset();
+            std::mem::swap(&mut self.analyzer, resting);
             self.is_short = is_short;
         }
-        let (active, reuse) = (settings.items, settings.reuse);
-        self.working().set_active(active);
-        self.working().set_reuse(reuse);
+        self.analyzer.set_active(settings.items);
+        self.analyzer.set_reuse(settings.reuse);
         self.predictors.set_items(settings.items);
         let kind = EventKind::Quality(*settings);
         listener.event(&Event { at: self.start, heard: self.start, kind });
@@ -251,20 +246,9 @@ impl EventAnalyzer {
         }
     }
 
-    /// The analyzer that works now.
-    fn working(&mut self) -> &mut Analyzer {
-        match &mut self.short {
-            Some(short) if self.is_short => short,
-            _ => &mut self.analyzer,
-        }
-    }
-
     /// Forgets everything heard, as if new; the [quality](Self::set_quality) stays.
     pub fn reset(&mut self) {
         self.analyzer.reset();
-        if let Some(short) = &mut self.short {
-            short.reset();
-        }
         self.before = AnalyzerStats::default();
         self.predictors.reset();
         self.notes = Notes::default();
@@ -287,7 +271,10 @@ impl EventAnalyzer {
     /// The features of frames, at full quality.
     #[must_use]
     pub const fn analyzer(&self) -> &Analyzer {
-        &self.analyzer
+        match &self.resting {
+            Some(full) if self.is_short => full,
+            _ => &self.analyzer,
+        }
     }
 
     /// Up to where the stream was analysed.
@@ -299,18 +286,9 @@ impl EventAnalyzer {
     /// What was seen since construction or [`reset`](Self::reset).
     #[must_use]
     pub fn stats(&self) -> AnalyzerStats {
-        let now = match &self.short {
-            Some(short) if self.is_short => short.stats(),
-            _ => self.analyzer.stats(),
-        };
-        let before = self.before;
-        AnalyzerStats {
-            samples: before.samples + now.samples,
-            frames: before.frames + now.frames,
-            gaps: before.gaps + now.gaps,
-            lost: before.lost + now.lost,
-            sanitized: before.sanitized + now.sanitized,
-        }
+        let mut stats = self.before;
+        stats += self.analyzer.stats();
+        stats
     }
 }
 

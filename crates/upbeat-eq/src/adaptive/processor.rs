@@ -4,6 +4,7 @@ use upbeat_window::latest::{Latest, Publisher, latest};
 use super::control::{Control, Report};
 use super::{AdaptiveConfig, AdaptiveHandle};
 use crate::correction::{self, BANDS, Fit};
+use crate::equalizer::{PIECE, in_pieces};
 use crate::{
     Band, BandKind, EqError, Equalizer, EqualizerConfig, Heard, Latent, ToneCurve, ToneEar,
     ToneEarConfig, ToneModel, Verdict, analogue_response,
@@ -304,22 +305,11 @@ impl Stage for AdaptiveEqualizer {
         &mut self,
         at: SampleIndex,
         interleaved: &[f32],
-        mut emit: impl FnMut(SampleIndex, &[f32]),
+        emit: impl FnMut(SampleIndex, &[f32]),
     ) {
-        assert_eq!(
-            interleaved.len() % self.channels,
-            0,
-            "a block holds whole samples of all channels"
-        );
-        let mut piece = std::mem::take(&mut self.piece);
-        let mut at = at;
-        for samples in interleaved.chunks(PIECE * self.channels) {
-            let piece = &mut piece[..samples.len()];
-            piece.copy_from_slice(samples);
-            self.process_in_place(at, piece);
-            emit(at, piece);
-            at += (samples.len() / self.channels) as u64;
-        }
+        let (mut piece, channels) = (std::mem::take(&mut self.piece), self.channels);
+        let change = |at, samples: &mut [f32]| self.process_in_place(at, samples);
+        in_pieces(&mut piece, channels, (at, interleaved), change, emit);
         self.piece = piece;
     }
 
@@ -346,6 +336,3 @@ const UPDATE: u64 = 4;
 
 /// In dB; from here on a gain is where it goes.
 const ARRIVED: f64 = 0.002;
-
-/// The most samples of all channels that [`Stage::process`] emits at once.
-const PIECE: usize = 512;

@@ -7,7 +7,7 @@ use upbeat_core::{ConfigError, SampleIndex};
 use upbeat_window::{QueueConfig, QueueReader, QueueWriter, sample_queue};
 
 use super::channels::Converter;
-use super::port::ClockShift;
+use super::port::{ClockShift, LOOK, wait_format};
 use super::{CallbackInfo, Channels, InputSink, StreamHealth};
 use crate::resample::first_output;
 use crate::{ResampleQuality, StreamFormat};
@@ -128,11 +128,7 @@ impl LiveInput {
     /// Waits for the [`format`](Self::format), at most `timeout`.
     #[must_use]
     pub fn wait_format(&self, timeout: Duration) -> Option<StreamFormat> {
-        let until = Instant::now() + timeout;
-        while self.format.get().is_none() && Instant::now() < until {
-            std::thread::sleep(LOOK);
-        }
-        self.format()
+        wait_format(&self.format, timeout)
     }
 
     /// Whether nothing will come any more: the source has ended or was stopped, and all was read.
@@ -321,6 +317,3 @@ impl InputSink for Feed {
         self.writer.room()
     }
 }
-
-/// How often a waiting consumer looks.
-const LOOK: Duration = Duration::from_millis(1);

@@ -7,6 +7,7 @@ use upbeat_core::{ConfigError, SampleIndex};
 use upbeat_window::{QueueConfig, QueueReader, QueueWriter, sample_queue};
 
 use super::channels::Converter;
+use super::port::{LOOK, wait_format};
 use super::{CallbackInfo, Channels, OutputFill, StreamHealth};
 use crate::{ResampleQuality, StreamFormat};
 
@@ -104,11 +105,7 @@ impl LiveOutput {
     /// Waits for the [`format`](Self::format), at most `timeout`.
     #[must_use]
     pub fn wait_format(&self, timeout: Duration) -> Option<StreamFormat> {
-        let until = Instant::now() + timeout;
-        while self.format.get().is_none() && Instant::now() < until {
-            std::thread::sleep(LOOK);
-        }
-        self.format()
+        wait_format(&self.format, timeout)
     }
 
     /// How many samples per channel were taken so far.
@@ -189,6 +186,3 @@ impl OutputFill for OutputFeed {
         }
     }
 }
-
-/// How often a waiting producer looks.
-const LOOK: Duration = Duration::from_millis(1);

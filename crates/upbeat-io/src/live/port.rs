@@ -1,5 +1,5 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use upbeat_core::{ConfigError, SampleRate};
 
@@ -182,3 +182,18 @@ const fn wanted(channels: Channels) -> Option<usize> {
         Channels::AsDevice | Channels::Mono | Channels::Only(_) => None,
     }
 }
+
+/// Waits for the first device to give a stream its format, at most `timeout`.
+pub(super) fn wait_format(
+    format: &OnceLock<StreamFormat>,
+    timeout: Duration,
+) -> Option<StreamFormat> {
+    let until = Instant::now() + timeout;
+    while format.get().is_none() && Instant::now() < until {
+        std::thread::sleep(LOOK);
+    }
+    format.get().copied()
+}
+
+/// How often those look who wait for a callback or a device.
+pub(super) const LOOK: Duration = Duration::from_millis(1);

@@ -122,12 +122,8 @@ impl Engine {
 
     /// What was seen since the stream began.
     pub(crate) fn stats(&self) -> AnalyzerStats {
-        let (mut sum, now) = (self.before, self.analyzer.stats());
-        sum.samples += now.samples;
-        sum.frames += now.frames;
-        sum.gaps += now.gaps;
-        sum.lost += now.lost;
-        sum.sanitized += now.sanitized;
+        let mut sum = self.before;
+        sum += self.analyzer.stats();
         sum
     }
 }
