@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests; clippy knows only the tests themselves")]
 
 use upbeat_core::{SampleIndex, SampleRate, Stage};
-use upbeat_predict::beats::{BeatConfig, BeatTracker};
+use upbeat_predict::beats::{BeatConfig, BeatTracker, FrontEnd};
 use upbeat_predict::energy::{EnergyConfig, EnergyTracker};
 use upbeat_predict::harmony::{
     ChordConfig, ChordLabel, ChordRecognizer, NextChord, NextChordConfig, Triad,
@@ -80,6 +80,8 @@ fn beats_and_all_that_can_be_asked_of_them() {
             tracker.tap_beat(SampleIndex(from + 68_100));
             tracker.lock_octave(true);
             tracker.lock_octave(false);
+            let rests = from == 0;
+            tracker.set_front_end(if rests { FrontEnd::Onset } else { FrontEnd::Network });
         }
         tracker.reset();
     });

@@ -208,7 +208,8 @@ impl EventAnalyzer {
     /// Leaves out what these settings leave out, from the frame at hand on, and tells so if anything changes.
     ///
     /// What is taken up again starts anew, as after a gap; so does everything where the frames become shorter (by
-    /// half, if that can be) or longer. Neither allocates nor frees.
+    /// half, if that can be) or longer. Beats go on: at `LOW` without the network, which has a say again 5 s after
+    /// `LOW` is left ([`BeatTracker::set_front_end`]). Nothing of this allocates or frees.
     pub fn set_quality<L: Listener + ?Sized>(
         &mut self,
         settings: &QualitySettings,
@@ -227,7 +228,7 @@ impl EventAnalyzer {
         }
         self.analyzer.set_active(settings.items);
         self.analyzer.set_reuse(settings.reuse);
-        self.predictors.set_items(settings.items);
+        self.predictors.set_quality(settings);
         let kind = EventKind::Quality(*settings);
         listener.event(&Event { at: self.start, heard: self.start, kind });
     }

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use upbeat_core::{ConfigError, Mix, SampleIndex, SampleRate, Stage};
-use upbeat_perf::{Cost, ItemSet, Tier};
-use upbeat_predict::beats::{BeatConfig, BeatTracker, Prediction};
+use upbeat_perf::{Cost, QualityLevel, QualitySettings, Tier};
+use upbeat_predict::beats::{BeatConfig, BeatTracker, FrontEnd, Prediction};
 use upbeat_predict::energy::{EnergyConfig, EnergyTracker};
 use upbeat_predict::harmony::{
     ChordConfig, ChordEstimate, ChordLabel, ChordRecognizer, Key, NextChord, NextChordConfig,
@@ -56,11 +56,16 @@ impl Predictors {
         ]
     }
 
-    pub(crate) const fn set_items(&mut self, items: ItemSet) {
-        let first = Feature::ALL.len();
+    /// Leaves out what these settings leave out; at `LOW` beats are followed by their onsets alone.
+    pub(crate) fn set_quality(&mut self, settings: &QualitySettings) {
+        let (items, first) = (settings.items, Feature::ALL.len());
         self.beats.rests = !items.contains(first);
         self.energy.rests = !items.contains(first + 1);
         self.chords.rests = !items.contains(first + 2);
+        if let Some(beats) = &mut self.beats.predictor {
+            let low = settings.level == QualityLevel::Low;
+            beats.tracker.set_front_end(if low { FrontEnd::Onset } else { FrontEnd::Network });
+        }
     }
 
     pub(crate) fn tracker(&mut self) -> Option<&mut BeatTracker> {

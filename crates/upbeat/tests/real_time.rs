@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use upbeat::core::{SampleIndex, SampleRate};
 use upbeat::io::{StreamFormat, SynthSource, demo};
+use upbeat::perf::{QualityLevel, QualitySettings};
 use upbeat::{
     Analyzer, AnalyzerConfig, Event, EventAnalyzer, EventConfig, FeatureSet, Input, Pipeline,
     PipelineConfig,
@@ -54,8 +55,12 @@ fn telling_events_allocates_and_frees_nothing() {
     let mut events = 0;
     let counts = count(|| {
         let mut listener = |_: &Event| events += 1;
-        for block in song.chunks(2 * 333) {
+        for (n, block) in song.chunks(2 * 333).enumerate() {
             analyzer.push(block, &mut listener).unwrap();
+            if n % 100 == 99 {
+                let level = QualityLevel::ALL[n / 100 % 4];
+                analyzer.set_quality(&QualitySettings::recommended(level), &mut listener);
+            }
         }
         analyzer.process(SampleIndex(1 << 40), &song[..2 * 50_000], &mut listener).unwrap();
         analyzer.finish(&mut listener);

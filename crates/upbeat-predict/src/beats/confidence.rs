@@ -12,6 +12,8 @@ pub(crate) struct Trust {
     on_onset: f32,
     off_net: f32,
     off_onset: f32,
+    /// What `on_net` and `off_net` would be if there were no network.
+    no_net: [f32; 2],
     /// Strength of even and of odd beats.
     parity: usize,
     turns: [f32; 2],
@@ -30,6 +32,7 @@ impl Trust {
             on_onset: 0.2,
             off_net: 0.1,
             off_onset: 0.1,
+            no_net: [0.2, 0.1],
             parity: 0,
             turns: [0.2; 2],
             unrest: 0.05,
@@ -50,21 +53,23 @@ impl Trust {
         self.off_net += RATE * (net[1] - self.off_net);
         self.on_onset += RATE * (onset[0] - self.on_onset);
         self.off_onset += RATE * (onset[1] - self.off_onset);
+        self.no_net = self.no_net.map(|p| p - RATE * p);
         self.parity ^= 1;
         let strength = if with_net { net[0] } else { onset[0] };
         self.turns[self.parity] += 1.5 * RATE * (strength - self.turns[self.parity]);
     }
 
-    /// Given the belief in this beat and in its tempo.
-    pub(crate) fn features(&self, belief: f32, tempo: f32) -> [f32; FEATURES] {
+    /// Given the belief in this beat and in its tempo, and whether the network has a say.
+    pub(crate) fn features(&self, belief: f32, tempo: f32, with_net: bool) -> [f32; FEATURES] {
         let [even, odd] = self.turns;
+        let [on_net, off_net] = if with_net { [self.on_net, self.off_net] } else { self.no_net };
         [
             1.0,
             logit(belief),
             logit(self.belief),
-            logit(self.on_net),
+            logit(on_net),
             logit(self.on_onset / 0.62),
-            logit(self.off_net) + logit(self.off_onset / 0.62),
+            logit(off_net) + logit(self.off_onset / 0.62),
             (even - odd).abs() / (even + odd + 0.02),
             logit(tempo),
             self.unrest.max(0.002).ln(),

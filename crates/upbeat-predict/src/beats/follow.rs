@@ -13,6 +13,11 @@ use upbeat_core::ConfigError;
 pub(crate) struct Follower {
     onset: Onset,
     net: Option<BeatNet>,
+    /// Whether the network is heard, and for how many more frames only to warm up.
+    hears_net: bool,
+    warm_up: u32,
+    /// How many frames the onset strength waits, so that it tells of a beat when the network would.
+    later: u64,
     /// The odds of a beat and of a downbeat that the network gave last.
     odds: [f32; 2],
     pub(crate) filter: TempoFilter,
@@ -105,6 +110,9 @@ impl Follower {
         let net = if with_net { Some(BeatNet::new()?) } else { None };
         let mut follower = Self {
             onset: Onset::new(),
+            hears_net: with_net,
+            warm_up: 0,
+            later: if with_net { LATER } else { 0 },
             odds: [0.0; 2],
             ahead: vec![0.0; 1024].into(),
             filter,
@@ -131,7 +139,24 @@ impl Follower {
 
     /// How much later than a beat sounds the front end tells of it, in seconds.
     pub(crate) fn delay(&self) -> f64 {
-        if self.net.is_some() { NET_DELAY } else { ONSET_DELAY }
+        if self.by_net() { NET_DELAY } else { ONSET_DELAY + self.later as f64 / FRAME_RATE }
+    }
+
+    /// Whether the network has a say.
+    const fn by_net(&self) -> bool {
+        self.hears_net && self.warm_up == 0
+    }
+
+    /// Lets the network rest, or takes it up again; false if there is none to take up.
+    pub(crate) fn set_front_end(&mut self, front_end: FrontEnd) -> bool {
+        let wanted = front_end == FrontEnd::Network;
+        let Some(net) = &mut self.net else { return !wanted };
+        if wanted != self.hears_net {
+            net.reset();
+            self.odds = [0.0; 2];
+            (self.hears_net, self.warm_up) = (wanted, WARM_UP);
+        }
+        true
     }
 
     pub(crate) fn reset(&mut self) {
@@ -146,6 +171,8 @@ impl Follower {
         self.course = TempoCourse::new();
         self.next = Ahead::default();
         (self.quiet, self.faith, self.follows) = (0, FAITH, false);
+        // There is nothing yet that the network could spoil.
+        self.warm_up = 0;
         self.history.fill(Heard::default());
     }
 
@@ -155,6 +182,9 @@ impl Follower {
         self.odds = [0.0; 2];
         if let Some(net) = &mut self.net {
             net.reset();
+        }
+        if self.warm_up > 0 {
+            self.warm_up = WARM_UP;
         }
     }
 
@@ -168,18 +198,19 @@ impl Follower {
     /// The next frame: its number since hearing began, its bands and its mean amplitude.
     pub(crate) fn frame(&mut self, number: u64, bands: &[f32; BANDS], level: f32) -> Followed {
         let onset = self.onset.push(bands);
-        if let Some(net) = &mut self.net
-            && number % 2 == 1
-        {
-            self.odds = net.push(bands);
+        if let Some(net) = self.net.as_mut().filter(|_| self.hears_net) {
+            self.warm_up = self.warm_up.saturating_sub(1);
+            if number % 2 == 1 {
+                self.odds = net.push(bands);
+            }
         }
         let [beat, down] = self.odds.map(|odds| odds / (1.0 + odds));
         let low = self.onset.low_rise();
         self.history[self.count as usize % HISTORY] = Heard { onset, beat, down, low };
         let power = |odds: f32, exponent: f32| (15.0 * odds).powf(exponent);
-        let ratio = if self.net.is_some() {
-            let earlier = self.count.saturating_sub(LATER) as usize % HISTORY;
-            let onset = self.history[earlier].onset.max(0.02);
+        let earlier = self.count.saturating_sub(self.later) as usize % HISTORY;
+        let onset = self.history[earlier].onset.max(0.02);
+        let ratio = if self.by_net() {
             power(self.odds[0].clamp(0.0204, 49.0), NET_POWER)
                 * power(onset / (1.0 - onset), JOINED_POWER)
         } else {
@@ -252,13 +283,14 @@ impl Follower {
         let belief = moment(REACH, 0).clamp(0.0, 1.0);
         let off = moment(3, 1) / (moment(3, 0) + 1e-20);
         let variance = moment(REACH, 2) / (moment(REACH, 0) + 1e-20) - off * off;
-        let features = self.trust.features(belief, tempo);
+        let by_net = self.by_net();
+        let features = self.trust.features(belief, tempo, by_net);
         self.next = Ahead {
             at: now + frames as f64 + f64::from(off),
             std_dev: f64::from(variance.max(0.25)).sqrt(),
             belief,
-            confidence: confidence(&features, self.net.is_some()),
-            presence: presence(&features, self.net.is_some()),
+            confidence: confidence(&features, by_net),
+            presence: presence(&features, by_net),
             bar_position: (self.n_announced > 0).then(|| self.bar.ahead(self.unheard + 1)),
             lag,
         };
@@ -293,7 +325,7 @@ impl Follower {
             return None;
         }
         self.unheard -= 1;
-        let with_net = self.net.is_some();
+        let by_net = self.by_net();
         let most = |of: fn(&Heard) -> f32, at: f64, later: i64| {
             let at = at.round() as i64 - later;
             (at - 3..=at + AFTER)
@@ -301,22 +333,22 @@ impl Follower {
                 .map(|f| of(&self.history[f as usize % HISTORY]))
                 .fold(0.0, f32::max)
         };
-        let later = if with_net { LATER as i64 } else { 0 };
+        let later = self.later as i64;
         let between = at - self.interval.unwrap_or(50.0) / 2.0;
         let net = [most(|h| h.beat, at, 0), most(|h| h.beat, between, 0)];
         let onset = [most(|h| h.onset, at, later), most(|h| h.onset, between, later)];
         let down = most(|h| h.down, at, 0);
         let low = most(|h| h.low, at, later);
-        self.trust.heard(net, onset, with_net);
+        self.trust.heard(net, onset, by_net);
         let low = self.low_stats.standing(low);
         self.bar.advance();
-        self.bar.observe(if with_net {
+        self.bar.observe(if by_net {
             let p = (down / (down.max(net[0]) + 0.05)).clamp(0.03, 0.97);
             (2.0 * p / (1.0 - p)).powf(DOWNBEAT_POWER)
         } else {
             (BASS_WEIGHT * low).exp()
         });
-        (if with_net { net[0] > 0.3 } else { onset[0] > 0.2 }).then_some(at)
+        (if by_net { net[0] > 0.3 } else { onset[0] > 0.2 }).then_some(at)
     }
 
     /// Where in the bar the beat `n` after the next one is.
@@ -362,6 +394,8 @@ const DOWNBEAT_POWER: f32 = 0.7;
 const BASS_WEIGHT: f32 = 0.5;
 /// The onset strength tells of a beat so many frames before the network does.
 const LATER: u64 = 3;
+/// How long the network listens, after it has rested, before it has a say: 5 s.
+const WARM_UP: u32 = 500;
 /// How many frames after the beat is announced for it can still be heard.
 const AFTER: i64 = 5;
 /// A beat is what lies within 7 frames, 70 ms.

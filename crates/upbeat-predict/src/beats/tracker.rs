@@ -1,5 +1,5 @@
 use super::bar::BarPosition;
-use super::config::BeatConfig;
+use super::config::{BeatConfig, FrontEnd};
 use super::follow::{Ahead, Followed, Follower};
 use super::front::{BeatSpectrum, FRAME_RATE, frame_end};
 use super::tempo::{TempoCandidate, TempoChange, TempoForecast, candidates};
@@ -243,6 +243,15 @@ impl BeatTracker {
         self.core.forget_announced();
     }
 
+    /// Chooses what tells beats from other frames, from the next frame on; tempo, phase and bar stay. Returns
+    /// false, and changes nothing, if the tracker was made without the network and so has none to take up.
+    ///
+    /// A network that rests costs nothing. Taken up again, it has forgotten all, and listens for 5 s of sound before
+    /// it has a say; until then the onset strength goes on alone.
+    pub fn set_front_end(&mut self, front_end: FrontEnd) -> bool {
+        self.core.follower.set_front_end(front_end)
+    }
+
     /// How the beats announced so far, and those foretold further ahead, have fared: whether something that
     /// sounds like a beat was heard within 70 ms of them. A beat that is felt but not played counts as missed.
     #[must_use]
@@ -432,6 +441,7 @@ impl Stage for BeatTracker {
         spectrum.frames(at, samples, |number, bands, level| {
             let followed = core.follower.frame(number, bands, level);
             core.now = from + frame_end(rate, number);
+            core.time.delay = core.follower.delay();
             let estimate = core.take(&followed);
             emit(SampleIndex(core.now.0 - 1), &estimate);
         });
