@@ -193,6 +193,15 @@ impl Reliability {
         bin.confidence += f64::from(confidence);
     }
 
+    /// Counts all that `other` has counted.
+    pub fn join(&mut self, other: &Self) {
+        for (bin, other) in self.bins.iter_mut().zip(&other.bins) {
+            bin.count += other.count;
+            bin.hits += other.hits;
+            bin.confidence += other.confidence;
+        }
+    }
+
     /// The bins, from confidence 0 up.
     #[must_use]
     pub const fn bins(&self) -> &[ReliabilityBin; 10] {
@@ -274,6 +283,10 @@ mod tests {
         assert!((reliability.calibration_error().unwrap() - 0.3).abs() < 0.03);
         assert!((reliability.calibrated(0.9) - 0.6).abs() < 0.04);
         assert_eq!(reliability.bins()[9].count, 2000);
+        let mut both = reliability;
+        both.join(&reliability);
+        assert_eq!(both.bins()[9].count, 4000);
+        assert_eq!(both.calibration_error(), reliability.calibration_error());
     }
 
     #[test]

@@ -108,6 +108,12 @@ pub const N_STYLES: usize = STYLES.len();
 /// of the grooves. Drums are sines and noise that die away; nothing is sampled.
 #[must_use]
 pub fn groove(seed: u64, rate: u32, seconds: f64) -> Groove {
+    groove_with_jump(seed, rate, seconds, f64::INFINITY, 1.0)
+}
+
+/// [`groove`] whose tempo becomes `factor` times as fast with the first bar that begins at `jump` seconds or later.
+#[must_use]
+pub fn groove_with_jump(seed: u64, rate: u32, seconds: f64, jump: f64, factor: f64) -> Groove {
     let mut random = Random::new(seed.wrapping_mul(977) + 13);
     let style = &STYLES[(seed % N_STYLES as u64) as usize];
     let (low, high) = style.tempo;
@@ -123,7 +129,8 @@ pub fn groove(seed: u64, rate: u32, seconds: f64) -> Groove {
     let (mut at, mut drift, mut bar) = (0.3 + player.random.unit(), 0.0, 0_usize);
     while at < seconds {
         drift = 0.9 * drift + 0.006 * player.gauss();
-        let beat = 60.0 / bpm * (1.0 + drift);
+        let now = if at < jump { bpm } else { bpm * factor };
+        let beat = 60.0 / now * (1.0 + drift);
         let fill = bar % 4 == 3 && player.random.unit() < 0.8;
         for b in 0..style.beats {
             let start = at + b as f64 * beat;
@@ -224,6 +231,18 @@ impl Player {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tempo_jumps_at_a_bar() {
+        let (plain, faster) = (groove(3, 8000, 20.0), groove_with_jump(3, 8000, 20.0, 10.0, 1.1));
+        let first =
+            |groove: &Groove| groove.beats.iter().position(|b| b.0 >= 10.0 && b.1 == 1).unwrap();
+        let jump = first(&faster);
+        assert_eq!((jump, &plain.beats[..=jump]), (first(&plain), &faster.beats[..=jump]));
+        let step = |groove: &Groove| groove.beats[jump + 1].0 - groove.beats[jump].0;
+        assert!((step(&plain) / step(&faster) - 1.1).abs() < 1e-9);
+        assert_eq!((plain.bpm, plain.samples.len()), (faster.bpm, faster.samples.len()));
+    }
 
     #[test]
     fn grooves_are_as_they_say() {
