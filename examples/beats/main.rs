@@ -5,16 +5,20 @@
 //! cargo run --release --example beats -- SONG.mp3 --click clicked.wav  # hear the predicted beats
 //! cargo run --release --example beats -- *.wav --out out               # out/STEM.txt, a line per beat
 //! cargo run --release --example beats -- SONG.ogg --out out --format jams
+//! cargo run --release --example beats -- SONG.ogg --osc 127.0.0.1:9000 # beats to other programs, in real time
 //! ```
 //!
 //! Prints, when each beat is announced: when it will be, its place in the bar, how sure that is, the tempo and its
 //! likeliest alternatives. The files hold time (as announced), the stream's time when it was announced, the
 //! place in the bar (`-` where it is unknown) and the confidence, separated by tabs; or the same as JSON lines or JAMS.
-//! Songs are heard as fast as the machine can.
+//! Songs are heard as fast as the machine can, but with `--osc` or `--midi` in real time, without being played.
 
 #[path = "../common/mod.rs"]
 mod common;
 mod output;
+mod room;
+#[path = "../common/sync.rs"]
+mod sync;
 
 use std::error::Error;
 use std::fs;
@@ -23,6 +27,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use common::Song;
 use output::{Beat, Format};
+use room::Room;
 use upbeat::core::{Mix, Stage};
 use upbeat::predict::beats::{
     BeatConfig, BeatTracker, FrontEnd, Horizon, TempoCandidate, TempoMap,
@@ -57,6 +62,8 @@ struct Options {
     /// Print nothing but errors.
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    sync: sync::SyncOptions,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -88,6 +95,9 @@ fn listen(mut song: Song, options: &Options) -> Result<(), Box<dyn Error>> {
         println!("{}", song.name);
     }
 
+    let mut room = options.sync.open(rate)?.map(|out| Room::new(out, rate));
+    // For others, in pieces of 10 ms, as a sound card would give them.
+    let piece = if room.is_some() { rate.samples(0.01) as usize } else { usize::MAX };
     let mut beats = Vec::new();
     let mut sound = Vec::new();
     let mut length = 0;
@@ -96,18 +106,27 @@ fn listen(mut song: Song, options: &Options) -> Result<(), Box<dyn Error>> {
         if options.click.is_some() {
             sound.extend_from_slice(block);
         }
-        mono.process(at, block, |at, samples| {
+        mono.process(at, block, |mut at, samples| {
             let before = beats.len();
-            tracker.process(at, samples, |now, estimate| {
-                if let Some(beat) = estimate.beat {
-                    let reported_at = (now + 1).seconds(rate);
-                    beats.push(Beat::new(&beat, reported_at, estimate.tempo, rate));
+            for samples in samples.chunks(piece) {
+                if let Some(room) = &mut room {
+                    room.wait(at + samples.len() as u64);
                 }
-                if let Some(change) = estimate.tempo_change.filter(|_| !options.quiet) {
-                    let at = change.at.seconds(rate);
-                    println!("{at:9.2} s  tempo {:.1} becomes {:.1}", change.from, change.to);
-                }
-            });
+                tracker.process(at, samples, |now, estimate| {
+                    if let Some(room) = &mut room {
+                        room.tell(now + 1, estimate);
+                    }
+                    if let Some(beat) = estimate.beat {
+                        let reported_at = (now + 1).seconds(rate);
+                        beats.push(Beat::new(&beat, reported_at, estimate.tempo, rate));
+                    }
+                    if let Some(change) = estimate.tempo_change.filter(|_| !options.quiet) {
+                        let at = change.at.seconds(rate);
+                        println!("{at:9.2} s  tempo {:.1} becomes {:.1}", change.from, change.to);
+                    }
+                });
+                at += samples.len() as u64;
+            }
             if beats.len() > before && !options.quiet {
                 print(&beats[beats.len() - 1], &tracker);
             }

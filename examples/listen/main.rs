@@ -7,6 +7,8 @@
 //! cargo run --release --features device --example listen -- --device "USB Audio"
 //! cargo run --release --features device --example listen -- --system # what the computer plays
 //! cargo run --release --example listen -- --jsonl | jq .             # one line per event, for pipes
+//! cargo run --release --example listen -- --osc 127.0.0.1:9000       # beats to other programs, ahead of time
+//! cargo run --release --features midi --example listen -- --midi Drums --nudge -20 # a MIDI clock, 20 ms earlier
 //! ```
 //!
 //! Keys: `q` ends, space pauses, `1` to `4` choose a quality (LOW to MAXIMUM), `0` leaves it to the governor. If the
@@ -14,6 +16,8 @@
 //! of text per second.
 
 mod json;
+#[path = "../common/sync.rs"]
+mod sync;
 mod view;
 
 use std::error::Error;
@@ -55,6 +59,8 @@ struct Options {
     /// End after so many seconds.
     #[arg(long)]
     seconds: Option<f64>,
+    #[command(flatten)]
+    sync: sync::SyncOptions,
 }
 
 /// What is computed: all that is shown.
@@ -77,7 +83,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = PipelineConfig::new(&input);
     config.events.analyzer.features = FeatureSet::from(SHOWN);
     config.events.analyzer.n_mels = 64;
-    let builder = Pipeline::builder(config);
+    let mut builder = Pipeline::builder(config);
+    if let Some(out) = options.sync.open(format.sample_rate())? {
+        builder = builder.listen("sync", out);
+    }
     if options.jsonl {
         let pipeline = builder.listen("json", json::Lines::new(format)).start(input)?;
         return run_until_the_end(&pipeline, &options, |_| Ok(()));

@@ -15,6 +15,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("upbeat-io", 2),
     ("upbeat-predict", 3),
     ("upbeat-eq", 3),
+    ("upbeat-sync", 3),
     ("upbeat", 4),
     ("upbeat-library", 5),
     ("upbeat-server", 5),

@@ -18,13 +18,15 @@
 //! ```
 //!
 //! [`EventAnalyzer`] adds what is predicted, and tells what happens as [`Event`]s; [`Pipeline`] does so on threads,
-//! from a file, a sound card or samples that you push, to any number of [`Listener`]s.
+//! from a file, a sound card or samples that you push, to any number of [`Listener`]s. One of them is
+//! [`sync::SyncOut`], which tells others of beats by OSC and MIDI.
 //!
 //! For pipelines of your own, compose stages: see [`core::Stage`] and [`features`].
 //!
 //! # Cargo features
 //!
 //! - `serde`: `Serialize` for frames, both ways for settings.
+//! - `midi`: [`sync::MidiOut::open`], a MIDI clock to ports of the system.
 //! - `ndarray`: [`FeatureFrame::array`](FeatureFrame#method.array) gives views for `ndarray`.
 
 #![forbid(unsafe_code)]
@@ -35,6 +37,7 @@ pub use upbeat_features as features;
 pub use upbeat_io as io;
 pub use upbeat_perf as perf;
 pub use upbeat_predict as predict;
+pub use upbeat_sync as sync;
 pub use upbeat_window as window;
 
 mod adapters;
@@ -50,6 +53,7 @@ mod frame;
 pub mod pipeline;
 mod plan;
 mod predictors;
+mod sync_out;
 
 pub use analyzer::{Analyzer, AnalyzerStats};
 pub use config::AnalyzerConfig;
