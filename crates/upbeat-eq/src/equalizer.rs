@@ -1,7 +1,7 @@
-use upbeat_core::{ConfigError, Continuity, MAX_SAMPLE, SampleIndex, SampleRate, Stage, sanitize};
+use upbeat_core::{ConfigError, Continuity, SampleIndex, SampleRate, Stage, sanitize};
 use upbeat_window::latest::{Latest, Publisher, latest};
 
-use crate::kernel::{self, MAX_SECTIONS, Memory, Sections};
+use crate::kernel::{self, EVERY, MAX_SECTIONS, Memory, Sections};
 use crate::motion::Motion;
 use crate::{Band, BandKind, Coefficients, Design, Kernel, Response};
 
@@ -59,14 +59,14 @@ impl EqualizerConfig {
 /// # Automation
 ///
 /// An [`EqualizerHandle`] sets bands from any thread; the processor takes the newest setting at the start
-/// of a block, through a slot on which neither side ever waits. From the next multiple of 64 samples on, a
+/// of a block, through a slot on which neither side ever waits. From the next multiple of 256 samples on, a
 /// band travels there: gain, logarithm of frequency and logarithm of Q through two one-pole smoothers, with
-/// the filter for each point of the way designed every 64 samples and its coefficients moved on, in
-/// between, every 2. A band that changes its kind is mixed out, and in as what it is to be. Whatever is set
+/// the filter for each point of the way designed every 256 samples and its coefficients moved on, in
+/// between, every 8. A band that changes its kind is mixed out, and in as what it is to be. Whatever is set
 /// and however fast, the filters stay stable: every design is, and so is all that lies between two of them.
 ///
 /// Designs on the way are computed by the processor, because only it knows how far a band has come when
-/// the next setting arrives; that takes some hundred nanoseconds per 64 samples, and nothing at rest.
+/// the next setting arrives; that takes some hundred nanoseconds per 256 samples, and nothing at rest.
 ///
 /// # Bad input
 ///
@@ -102,7 +102,7 @@ pub struct Equalizer {
     wanted: Box<[Band]>,
     news: bool,
     slot: Option<Latest>,
-    /// One per band, and one more that does nothing where their number is odd.
+    /// One per band, and one more that does nothing where the kernel needs it.
     now: Box<[Coefficients]>,
     step: Box<[Coefficients]>,
     end: Box<[Coefficients]>,
@@ -146,7 +146,8 @@ impl Equalizer {
             .iter()
             .map(|band| Motion::new(*band, config.sample_rate, config.design, steps))
             .collect();
-        let sections = motions.len().next_multiple_of(2);
+        let kernel = config.kernel.resolve();
+        let sections = kernel.sections(motions.len());
         let mut now = vec![Coefficients::IDENTITY; sections];
         for (now, motion) in now.iter_mut().zip(&motions) {
             *now = motion.current();
@@ -155,7 +156,7 @@ impl Equalizer {
         let memories = config.channels.div_ceil(2) * (sections + passes);
         Ok(Self {
             channels: config.channels,
-            kernel: config.kernel.resolve(),
+            kernel,
             motions,
             wanted: config.bands.clone().into(),
             news: false,
@@ -288,7 +289,7 @@ impl Equalizer {
             *now = motion.current(); // what the steps had come to, but for their rounding
             *step = Coefficients::NOTHING;
             if motion.is_moving() {
-                *step = now.step_to(&motion.step(), (STEP / 2) as f64);
+                *step = now.step_to(&motion.step(), STEPS);
                 self.moving = true;
             }
         }
@@ -306,7 +307,7 @@ impl Equalizer {
     /// Filters at most [`BLOCK`] samples.
     fn filter(&mut self, samples: &mut [f32]) {
         let length = samples.len() / self.channels;
-        let odd = self.position % 2 == 1;
+        let phase = (self.position % EVERY as u64) as usize;
         self.position += length as u64;
         let sections = self.now.len();
         let memories = sections + sections.div_ceil(MAX_SECTIONS);
@@ -318,17 +319,17 @@ impl Equalizer {
         }
         for first in (0..self.channels).step_by(2) {
             let block = &mut self.block[..length];
-            self.sanitized += read(samples, self.channels, first, block);
+            self.sanitized += kernel::read(self.kernel, samples, self.channels, first, block);
             let mut memory = &mut self.memory[first / 2 * memories..][..memories];
             for from in (0..sections).step_by(MAX_SECTIONS) {
                 let pass = from..sections.min(from + MAX_SECTIONS);
                 let (own, others) = memory.split_at_mut(pass.len() + 1);
                 memory = others;
                 let step = if self.moving { &self.step[pass.clone()] } else { &[] };
-                let coefficients = Sections { now: &self.now[pass.clone()], step, odd };
+                let coefficients = Sections { now: &self.now[pass.clone()], step, phase };
                 kernel::run(self.kernel, coefficients, own, block, &mut self.end[pass]);
             }
-            write(block, samples, self.channels, first);
+            kernel::write(self.kernel, block, samples, self.channels, first);
         }
         if self.moving {
             self.now.copy_from_slice(&self.end);
@@ -459,49 +460,6 @@ pub fn response(bands: &[Band], rate: SampleRate, design: Design, frequency: f64
     })
 }
 
-/// Takes two channels, the second of which may not exist, and returns how many samples were not sound.
-fn read(samples: &[f32], channels: usize, first: usize, block: &mut [[f64; 2]]) -> u64 {
-    let mut bad = 0_u32; // blocks are short
-    let mut sound = |sample: f32| {
-        let sound = sanitize(sample);
-        bad += u32::from(sound.is_none());
-        f64::from(sound.unwrap_or(0.0))
-    };
-    if channels == 2 {
-        for (pair, all) in block.iter_mut().zip(samples.as_chunks::<2>().0) {
-            *pair = all.map(&mut sound);
-        }
-    } else if first + 1 < channels {
-        for (pair, all) in block.iter_mut().zip(samples.chunks_exact(channels)) {
-            *pair = [sound(all[first]), sound(all[first + 1])];
-        }
-    } else {
-        for (pair, all) in block.iter_mut().zip(samples.chunks_exact(channels)) {
-            *pair = [sound(all[first]), 0.0];
-        }
-    }
-    u64::from(bad)
-}
-
-/// Puts two channels back.
-fn write(block: &[[f64; 2]], samples: &mut [f32], channels: usize, first: usize) {
-    let limit = f64::from(MAX_SAMPLE);
-    let sample = |x: f64| x.clamp(-limit, limit) as f32;
-    if channels == 2 {
-        for (pair, all) in block.iter().zip(samples.as_chunks_mut::<2>().0) {
-            *all = pair.map(sample);
-        }
-    } else {
-        let second = first + 1 < channels;
-        for (pair, all) in block.iter().zip(samples.chunks_exact_mut(channels)) {
-            all[first] = sample(pair[0]);
-            if second {
-                all[first + 1] = sample(pair[1]);
-            }
-        }
-    }
-}
-
 pub(crate) fn encode(band: &Band) -> [f64; WORDS] {
     let kind = KINDS.iter().position(|kind| *kind == band.kind).unwrap_or_default();
     [kind as f64, band.frequency, band.gain, band.q]
@@ -526,8 +484,11 @@ const KINDS: [BandKind; 9] = [
 /// Numbers per band in the slot.
 pub(crate) const WORDS: usize = 4;
 
-/// Samples from one design to the next while a band moves. Even, and a divisor of [`BLOCK`].
-const STEP: u64 = 64;
+/// Samples from one design to the next while a band moves. A multiple of [`EVERY`], and a divisor of [`BLOCK`].
+const STEP: u64 = 256;
+
+/// Steps of the coefficients from one design to the next.
+const STEPS: f64 = STEP as f64 / EVERY as f64;
 
 /// The most samples filtered at once, and how often memory is looked through for what has decayed.
 const BLOCK: usize = 512;

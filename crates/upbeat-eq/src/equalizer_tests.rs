@@ -1,6 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::f64::consts::TAU;
+use upbeat_core::MAX_SAMPLE;
 use upbeat_testkit::{signal, streamed, streaming::assert_streaming};
 
 const FIVE: [Band; 5] = [
@@ -11,7 +12,7 @@ const FIVE: [Band; 5] = [
     Band::high_shelf(9000.0, 3.0),
 ];
 
-const KERNELS: [Kernel; 3] = [Kernel::Scalar, Kernel::Portable, Kernel::Avx2];
+const KERNELS: [Kernel; 4] = [Kernel::Scalar, Kernel::Portable, Kernel::Avx2, Kernel::Neon];
 
 fn rate(hz: u32) -> SampleRate {
     SampleRate::new(hz).unwrap()

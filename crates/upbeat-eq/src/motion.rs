@@ -15,6 +15,8 @@ pub(crate) struct Motion {
     /// How much of the distance one smoother covers per step.
     share: f64,
     target: Band,
+    /// Where the target is.
+    goal: [f64; 3],
     /// What the band still is.
     kind: BandKind,
     /// Gain in dB, natural logarithms of frequency and Q.
@@ -33,6 +35,7 @@ impl Motion {
             design,
             share: 1.0 - (-steps.recip()).exp(),
             target: band,
+            goal: place(&band),
             kind: band.kind,
             place: place(&band).map(Smooth::at),
             weight: Smooth::at(1.0),
@@ -43,14 +46,17 @@ impl Motion {
 
     /// Sets off towards `band`, from wherever it is.
     pub(crate) fn go_to(&mut self, band: Band) {
-        self.moving |= band != self.target;
-        self.target = band;
+        if band != self.target {
+            self.moving = true;
+            self.target = band;
+            self.goal = place(&band);
+        }
     }
 
     /// Arrives at once.
     pub(crate) fn arrive(&mut self) {
         self.kind = self.target.kind;
-        self.place = place(&self.target).map(Smooth::at);
+        self.place = self.goal.map(Smooth::at);
         self.weight = Smooth::at(1.0);
         self.moving = false;
         self.current = Coefficients::of(&self.target, self.rate, self.design);
@@ -60,7 +66,7 @@ impl Motion {
     pub(crate) fn step(&mut self) -> Coefficients {
         if self.kind == self.target.kind {
             let mut arrived = self.weight.step(1.0, self.share);
-            for (place, target) in self.place.iter_mut().zip(place(&self.target)) {
+            for (place, target) in self.place.iter_mut().zip(self.goal) {
                 arrived &= place.step(target, self.share);
             }
             if arrived {
@@ -69,11 +75,16 @@ impl Motion {
             }
         } else if self.kind == BandKind::Off || self.weight.step(0.0, self.share) {
             self.kind = self.target.kind;
-            self.place = place(&self.target).map(Smooth::at);
+            self.place = self.goal.map(Smooth::at);
             self.weight = Smooth::at(0.0);
         }
         let [gain, frequency, q] = self.place.map(|place| place.value);
-        let band = Band::new(self.kind, frequency.exp(), gain, q.exp());
+        // Most moves are of the gain alone.
+        let [_, same_frequency, same_q] = self.goal;
+        let of =
+            |place: f64, same: f64, value: f64| if place == same { value } else { place.exp() };
+        let frequency = of(frequency, same_frequency, self.target.frequency);
+        let band = Band::new(self.kind, frequency, gain, of(q, same_q, self.target.q));
         self.current = Coefficients::of(&band, self.rate, self.design).mixed(self.weight.value);
         self.current
     }

@@ -10,7 +10,7 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 #[test]
 fn the_equalizer_at_rest_and_on_the_move() {
-    for kernel in [Kernel::Scalar, Kernel::Portable, Kernel::Avx2] {
+    for kernel in [Kernel::Scalar, Kernel::Portable, Kernel::Avx2, Kernel::Neon] {
         let rate = SampleRate::new(48_000).unwrap();
         let mut config = EqualizerConfig::new(rate, 3, &[Band::off(); 9]);
         config.kernel = kernel;

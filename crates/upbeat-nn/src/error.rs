@@ -34,6 +34,31 @@ pub enum ModelError {
         /// What it is.
         got: usize,
     },
+    /// A model takes or gives something that no stream of frames is made of.
+    #[error("the model cannot be run frame by frame: {reason}")]
+    Ports {
+        /// Which input or output, and what about it.
+        reason: String,
+    },
+    /// ONNX Runtime is not there, or too old.
+    #[error(
+        "ONNX Runtime could not be loaded from {path:?}: {reason}; install version 1.17 or newer, and give the path of its \
+         library or set ORT_DYLIB_PATH to it"
+    )]
+    Library {
+        /// Where it was looked for.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// What is to compute for ONNX Runtime does not exist or is not there.
+    #[error("execution provider {name:?} cannot be used: {reason}")]
+    Provider {
+        /// What was asked for.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// The library behind a model failed.
     #[error("the inference library failed: {reason}")]
     Backend {

@@ -127,7 +127,7 @@ fn metadata() -> Metadata {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
     MetadataCommand::new()
         .manifest_path(manifest)
-        .other_options(["--locked".into()])
+        .other_options(["--locked".into(), "--all-features".into()])
         .exec()
         .expect("cargo metadata --locked runs")
 }

@@ -5,7 +5,10 @@
 //! are those of real signals whatever the coefficients did, and the path from one sample to the next is a
 //! single multiply-add. They differ in rounding only, by fused multiply-adds.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
+mod samples;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -21,12 +24,14 @@ pub enum Kernel {
     Auto,
     /// The definition, one section, channel and sample after the other; to hold the others against.
     Scalar,
-    /// Two channels side by side, in code that compilers turn into SSE2 on `x86_64` and NEON on
-    /// `aarch64`.
+    /// Two channels side by side, in code that compilers turn into SSE2 on `x86_64`.
     Portable,
     /// AVX2 with FMA: two channels of two sections at once. Taken for [`Portable`](Self::Portable) where
     /// the processor has none.
     Avx2,
+    /// NEON: two channels of a section at once, the sections overlapping. Taken for
+    /// [`Portable`](Self::Portable) where the processor is no `aarch64`.
+    Neon,
 }
 
 impl Kernel {
@@ -35,26 +40,38 @@ impl Kernel {
     pub fn resolve(self) -> Self {
         match self {
             Self::Auto | Self::Avx2 if has_avx2() => Self::Avx2,
-            Self::Auto | Self::Avx2 => Self::Portable,
+            Self::Auto | Self::Neon if cfg!(target_arch = "aarch64") => Self::Neon,
+            Self::Auto | Self::Avx2 | Self::Neon => Self::Portable,
             chosen => chosen,
         }
     }
+
+    /// How many sections `bands` bands need, those beyond being ones that change nothing.
+    pub(crate) fn sections(self, bands: usize) -> usize {
+        if self == Self::Avx2 { bands.next_multiple_of(2) } else { bands }
+    }
 }
 
-/// How the sections' coefficients go on during a block: on before every even sample by `step`.
+/// How the sections' coefficients go on during a block: by `step` before every eighth sample; in section `s`, before
+/// those whose index plus `2 s` is a multiple of [`EVERY`], so that sections that work two samples behind one another go
+/// on all at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sections<'a> {
     pub(crate) now: &'a [Coefficients],
     /// As many as `now`, or none where nothing moves.
     pub(crate) step: &'a [Coefficients],
-    /// Whether the block's first sample has an odd index.
-    pub(crate) odd: bool,
+    /// The index of the block's first sample, modulo [`EVERY`].
+    pub(crate) phase: usize,
 }
+
+/// Samples from one step of the coefficients to the next.
+pub(crate) const EVERY: usize = 8;
 
 /// The last two samples of a signal, the newest first, on two channels.
 pub(crate) type Memory = [[f64; 2]; 2];
 
-/// Runs a block of two channels, at least one sample, through at most [`MAX_SECTIONS`] sections, an even number of them.
+/// Runs a block of two channels, at least one sample, through at most [`MAX_SECTIONS`] sections, as many as
+/// [`Kernel::sections`] says.
 ///
 /// `memory` is that of the signal before the first section and after each; `end` receives the
 /// coefficients after the block. `kernel` must come from [`Kernel::resolve`].
@@ -69,7 +86,40 @@ pub(crate) fn run(
         Kernel::Scalar => scalar::run(sections, memory, block, end),
         #[cfg(target_arch = "x86_64")]
         Kernel::Avx2 => x86::run(sections, memory, block, end),
+        #[cfg(target_arch = "aarch64")]
+        Kernel::Neon => neon::run(sections, memory, block, end),
         _ => portable::run(sections, memory, block, end),
+    }
+}
+
+/// Takes channels `first` and `first + 1`, which may not exist, of interleaved samples; returns how many were not sound.
+/// `kernel` must come from [`Kernel::resolve`].
+pub(crate) fn read(
+    kernel: Kernel,
+    interleaved: &[f32],
+    channels: usize,
+    first: usize,
+    block: &mut [[f64; 2]],
+) -> u64 {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx2 => x86::read(interleaved, channels, first, block),
+        _ => samples::read(interleaved, channels, first, block),
+    }
+}
+
+/// Puts them back, no larger than [`MAX_SAMPLE`](upbeat_core::MAX_SAMPLE).
+pub(crate) fn write(
+    kernel: Kernel,
+    block: &[[f64; 2]],
+    interleaved: &mut [f32],
+    channels: usize,
+    first: usize,
+) {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx2 => x86::write(block, interleaved, channels, first),
+        _ => samples::write(block, interleaved, channels, first),
     }
 }
 
@@ -108,20 +158,19 @@ mod tests {
 
         #[test]
         fn every_kernel_computes_the_definition(
-            pairs in 1_usize..=MAX_SECTIONS / 2,
+            count in 1_usize..=MAX_SECTIONS,
             length in 1_usize..80,
-            odd: bool,
+            phase in 0..EVERY,
             moving: bool,
             seed: u64,
         ) {
-            let count = 2 * pairs;
             let mut random = Random::new(seed);
             let now = sections(&mut random, count);
             let target = sections(&mut random, count);
             let step: Vec<Coefficients> =
-                now.iter().zip(&target).map(|(now, to)| now.step_to(to, 40.0)).collect();
+                now.iter().zip(&target).map(|(now, to)| now.step_to(to, 20.0)).collect();
             let sections =
-                Sections { now: &now, step: if moving { &step } else { &[] }, odd };
+                Sections { now: &now, step: if moving { &step } else { &[] }, phase };
             let mut number = || random.unit() - 0.5;
             let block: Vec<[f64; 2]> = (0..length).map(|_| [number(), number()]).collect();
             let memory: Vec<Memory> =
@@ -134,7 +183,10 @@ mod tests {
                 (memory, block, end)
             };
             let expected = run(Kernel::Scalar);
-            for kernel in [Kernel::Portable, Kernel::Avx2] {
+            for kernel in [Kernel::Portable, Kernel::Avx2, Kernel::Neon] {
+                if kernel.resolve().sections(count) != count {
+                    continue;
+                }
                 let found = run(kernel);
                 let close = |a: &[f64; 2], b: &[f64; 2]| {
                     (0..2).all(|c| (a[c] - b[c]).abs() < 1e-9 * (1.0 + a[c].abs()))

@@ -1,4 +1,4 @@
-use super::{Memory, Sections};
+use super::{EVERY, Memory, Sections};
 use crate::Coefficients;
 
 /// All sections sample by sample, two channels side by side: two lanes of SSE2 or NEON.
@@ -10,13 +10,21 @@ pub(super) fn run(
 ) {
     let moving = !sections.step.is_empty();
     match (sections.now.len(), moving) {
+        (1, false) => cascade::<1, false>(sections, memory, block, end),
         (2, false) => cascade::<2, false>(sections, memory, block, end),
+        (3, false) => cascade::<3, false>(sections, memory, block, end),
         (4, false) => cascade::<4, false>(sections, memory, block, end),
+        (5, false) => cascade::<5, false>(sections, memory, block, end),
         (6, false) => cascade::<6, false>(sections, memory, block, end),
+        (7, false) => cascade::<7, false>(sections, memory, block, end),
         (8, false) => cascade::<8, false>(sections, memory, block, end),
+        (1, true) => cascade::<1, true>(sections, memory, block, end),
         (2, true) => cascade::<2, true>(sections, memory, block, end),
+        (3, true) => cascade::<3, true>(sections, memory, block, end),
         (4, true) => cascade::<4, true>(sections, memory, block, end),
+        (5, true) => cascade::<5, true>(sections, memory, block, end),
         (6, true) => cascade::<6, true>(sections, memory, block, end),
+        (7, true) => cascade::<7, true>(sections, memory, block, end),
         (8, true) => cascade::<8, true>(sections, memory, block, end),
         (count, _) => unreachable!("{count} sections in one pass"),
     }
@@ -40,14 +48,14 @@ fn cascade<const N: usize, const MOVING: bool>(
     let mut y1: [Lanes; N] = std::array::from_fn(|s| memory[s + 1][0]);
     let mut y2: [Lanes; N] = std::array::from_fn(|s| memory[s + 1][1]);
 
-    let mut even = !sections.odd;
-    for sample in block.iter_mut() {
-        if MOVING && even {
-            for (c, step) in c.as_flattened_mut().iter_mut().zip(step.as_flattened()) {
-                *c = add(*c, *step);
+    for (n, sample) in block.iter_mut().enumerate() {
+        if MOVING {
+            for s in 0..N {
+                if (sections.phase + n + 2 * s).is_multiple_of(EVERY) {
+                    c[s] = std::array::from_fn(|k| add(c[s][k], step[s][k]));
+                }
             }
         }
-        even = !even;
         let (mut x, mut before1, mut before2) = (*sample, x1, x2);
         (x2, x1) = (x1, x);
         for s in 0..N {

@@ -1,4 +1,4 @@
-use super::{Memory, Sections};
+use super::{EVERY, Memory, Sections};
 use crate::Coefficients;
 
 /// The definition: one section, one channel, one sample after the other.
@@ -20,7 +20,7 @@ pub(super) fn run(
             let [mut y1, mut y2] = after.map(|sample| sample[channel]);
             for (n, sample) in block.iter_mut().enumerate() {
                 if let Some(step) = sections.step.get(s)
-                    && n.is_multiple_of(2) != sections.odd
+                    && (sections.phase + n + 2 * s).is_multiple_of(EVERY)
                 {
                     c.advance(step);
                 }

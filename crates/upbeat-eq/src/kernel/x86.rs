@@ -3,6 +3,9 @@
 //! Section `s` works two samples behind section `s − 1`, so that all of them work at once: what a section
 //! takes is what its predecessor made two rounds ago, which that one still holds as its own memory. A
 //! section's lanes are loaded when its first sample is due and stored after its last one.
+//!
+//! In the middle of a block, all that a section's output depends on but its last output is summed up a round ahead. So
+//! the way from one output to the next, which nothing can shorten, is a single multiply-add.
 
 use std::arch::x86_64::{
     __m128d, __m256d, _mm_cvtsd_f64, _mm_set_pd, _mm_unpackhi_pd, _mm256_add_pd,
@@ -10,8 +13,9 @@ use std::arch::x86_64::{
     _mm256_fnmadd_pd, _mm256_insertf128_pd, _mm256_mul_pd, _mm256_permute2f128_pd,
     _mm256_setzero_pd,
 };
+use std::ops::Range;
 
-use super::{MAX_SECTIONS, Memory, Sections};
+use super::{EVERY, MAX_SECTIONS, Memory, Sections, samples};
 use crate::Coefficients;
 
 /// Whether this processor has AVX2 and FMA; found out once and remembered by the standard library.
@@ -48,6 +52,43 @@ pub(super) fn run(
     }
 }
 
+/// As [`super::read`].
+///
+/// # Panics
+///
+/// If the processor has no AVX2 and FMA.
+#[allow(unsafe_code, reason = "calls code that not every x86_64 processor can run")]
+pub(super) fn read(
+    interleaved: &[f32],
+    channels: usize,
+    first: usize,
+    block: &mut [[f64; 2]],
+) -> u64 {
+    #[target_feature(enable = "avx2,fma")]
+    fn compiled(samples: &[f32], channels: usize, first: usize, block: &mut [[f64; 2]]) -> u64 {
+        samples::read(samples, channels, first, block)
+    }
+    assert!(is_supported(), "Kernel::resolve() chooses this only where it can run");
+    // SAFETY: the function needs AVX2 and FMA, which the processor has: asserted above. It is safe otherwise.
+    unsafe { compiled(interleaved, channels, first, block) }
+}
+
+/// As [`super::write`].
+///
+/// # Panics
+///
+/// If the processor has no AVX2 and FMA.
+#[allow(unsafe_code, reason = "calls code that not every x86_64 processor can run")]
+pub(super) fn write(block: &[[f64; 2]], interleaved: &mut [f32], channels: usize, first: usize) {
+    #[target_feature(enable = "avx2,fma")]
+    fn compiled(block: &[[f64; 2]], samples: &mut [f32], channels: usize, first: usize) {
+        samples::write(block, samples, channels, first);
+    }
+    assert!(is_supported(), "Kernel::resolve() chooses this only where it can run");
+    // SAFETY: the function needs AVX2 and FMA, which the processor has: asserted above. It is safe otherwise.
+    unsafe { compiled(block, interleaved, channels, first) }
+}
+
 #[target_feature(enable = "avx2,fma")]
 fn cascade<const P: usize, const MOVING: bool>(
     sections: Sections<'_>,
@@ -67,22 +108,19 @@ fn cascade<const P: usize, const MOVING: bool>(
         }
     }
     let delay = 4 * P - 2; // of the last section behind the first
-    let mut even = !sections.odd;
     let mut round = 0;
     while round < length + delay {
         if round == delay + 1 && round + 1 < length {
             // Nothing is loaded or stored in the middle of a long block.
-            lanes.steady::<MOVING>(&mut block[1..], delay, even);
-            even ^= (length - 1 - round) % 2 == 1;
+            lanes.steady::<MOVING>(&mut block[1..], delay, sections.phase + 1);
             round = length - 1;
         }
         if round.is_multiple_of(2) && round / 2 < 2 * P {
             lanes.load(round / 2, &sections.now[round / 2], &before);
         }
-        if MOVING && even {
+        if MOVING && (sections.phase + round).is_multiple_of(EVERY) {
             lanes.advance();
         }
-        even = !even;
         let out = lanes.round(block.get(round).copied().unwrap_or([0.0; 2]));
         if round >= delay {
             block[round - delay] = out;
@@ -124,44 +162,81 @@ impl<const P: usize> Lanes<P> {
         }
     }
 
-    /// Takes all of `block` but its first `delay` and its last samples, and puts what comes `delay`
-    /// samples before.
+    /// Takes all of `block`, whose first sample has the index `phase` modulo [`EVERY`], but its first `delay`
+    /// and its last samples, and puts what comes `delay` samples before.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn steady<const MOVING: bool>(&mut self, block: &mut [[f64; 2]], delay: usize, even: bool) {
-        // A copy of which no address is taken stays in registers.
-        let mut lanes = *self;
-        let mut even = even;
-        for k in delay..block.len() - 1 {
-            if MOVING && even {
-                lanes.advance();
+    fn steady<const MOVING: bool>(&mut self, block: &mut [[f64; 2]], delay: usize, phase: usize) {
+        let end = block.len() - 1;
+        let mut from = delay;
+        while from < end {
+            let mut to = end;
+            if MOVING {
+                let since = (phase + from) % EVERY;
+                if since == 0 {
+                    self.advance();
+                }
+                to = end.min(from + EVERY - since);
             }
-            even = !even;
-            block[k - delay] = lanes.round(block[k]);
+            self.stretch(block, delay, from..to);
+            from = to;
         }
-        *self = lanes;
+    }
+
+    /// The samples `range` of `block` with the same coefficients.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn stretch(&mut self, block: &mut [[f64; 2]], delay: usize, range: Range<usize>) {
+        // Of what changes, a copy of which no address is taken stays in registers.
+        let (mut x1, mut y1) = (self.x1, self.y1);
+        let mut x = inputs(self.y2, block[range.start]);
+        let mut sum = self.sums(x, x1, self.x2, self.y2);
+        let last = range.end - 1;
+        for k in range.start..last {
+            let y = self.outputs(sum, y1);
+            let next = inputs(y1, block[k + 1]);
+            sum = self.sums(next, x, x1, y1);
+            (x1, x, y1) = (x, next, y);
+            block[k - delay] = high(y[P - 1]);
+        }
+        (self.x2, self.x1) = (x1, x);
+        (self.y2, self.y1) = (y1, self.outputs(sum, y1));
+        block[last - delay] = high(self.y1[P - 1]);
     }
 
     /// One sample into the first section; what comes is one out of the last.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn round(&mut self, input: [f64; 2]) -> [f64; 2] {
-        // From the last pair to the first, whose old outputs the later pair takes.
-        for p in (0..P).rev() {
-            let x = if p == 0 {
-                let own = _mm256_castpd256_pd128(self.y2[0]);
-                _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(pack(input)), own)
-            } else {
-                _mm256_permute2f128_pd::<0x21>(self.y2[p - 1], self.y2[p])
-            };
-            let [b0, b1, b2, a1, a2] = self.coefficients[p];
-            let past = _mm256_fmadd_pd(b2, self.x2[p], _mm256_mul_pd(b1, self.x1[p]));
-            let past = _mm256_fnmadd_pd(a2, self.y2[p], past);
-            let y = _mm256_fnmadd_pd(a1, self.y1[p], _mm256_fmadd_pd(b0, x, past));
-            (self.x2[p], self.x1[p]) = (self.x1[p], x);
-            (self.y2[p], self.y1[p]) = (self.y1[p], y);
-        }
-        unpack(_mm256_extractf128_pd::<1>(self.y1[P - 1]))
+        let x = inputs(self.y2, input);
+        let y = self.outputs(self.sums(x, self.x1, self.x2, self.y2), self.y1);
+        (self.x2, self.x1) = (self.x1, x);
+        (self.y2, self.y1) = (self.y1, y);
+        high(y[P - 1])
+    }
+
+    /// `b0 x + b1 x1 + b2 x2 − a2 y2` of each pair.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn sums(
+        &self,
+        x: [__m256d; P],
+        x1: [__m256d; P],
+        x2: [__m256d; P],
+        y2: [__m256d; P],
+    ) -> [__m256d; P] {
+        std::array::from_fn(|p| {
+            let [b0, b1, b2, _, a2] = self.coefficients[p];
+            let past = _mm256_fmadd_pd(b2, x2[p], _mm256_mul_pd(b1, x1[p]));
+            _mm256_fmadd_pd(b0, x[p], _mm256_fnmadd_pd(a2, y2[p], past))
+        })
+    }
+
+    /// `sum − a1 y1` of each pair.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn outputs(&self, sum: [__m256d; P], y1: [__m256d; P]) -> [__m256d; P] {
+        std::array::from_fn(|p| _mm256_fnmadd_pd(self.coefficients[p][3], y1[p], sum[p]))
     }
 
     /// Lets all coefficients go on by one step.
@@ -207,6 +282,20 @@ impl<const P: usize> Lanes<P> {
         }
         memory[section + 1] = [half(self.y1[p]), half(self.y2[p])];
     }
+}
+
+/// What each section takes: `input`, or what the one before made two rounds ago.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn inputs<const P: usize>(y2: [__m256d; P], input: [f64; 2]) -> [__m256d; P] {
+    std::array::from_fn(|p| {
+        if p == 0 {
+            let own = _mm256_castpd256_pd128(y2[0]);
+            _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(pack(input)), own)
+        } else {
+            _mm256_permute2f128_pd::<0x21>(y2[p - 1], y2[p])
+        }
+    })
 }
 
 #[inline]

@@ -113,3 +113,33 @@ const KERNEL: usize = 3;
 /// What beats and downbeats counted for in training, against frames without.
 const BEAT_WEIGHT: f32 = 3.0;
 const DOWNBEAT_WEIGHT: f32 = 6.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Logits that `training/beats/export_onnx.py` computed with the training code and the same weights, when it wrote
+    /// the `.onnx` file.
+    #[test]
+    fn answers_as_the_training_code_does() {
+        let mut net = BeatNet::new().unwrap();
+        for _ in 0..2 {
+            let golden = include_str!("../../tests/data/beat_net.txt").lines();
+            for (t, line) in golden.enumerate() {
+                let level = |b: usize| ((t * 7 + b * 13 + t * b) % 29) as f32 / 7.0;
+                let odds = net.push(&std::array::from_fn(level));
+                let weights = [BEAT_WEIGHT, DOWNBEAT_WEIGHT];
+                for ((odds, weight), expected) in odds.iter().zip(weights).zip(line.split(' ')) {
+                    let expected: f32 = expected.parse().unwrap();
+                    let found = (odds * weight).ln();
+                    assert!(
+                        (found - expected).abs() < 1e-3,
+                        "frame {t}: {found}, not {expected}; after a change of the weights run \
+                         training/beats/export_onnx.py"
+                    );
+                }
+            }
+            net.reset();
+        }
+    }
+}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Remakes weights/beats.safetensors.
+# Remakes weights/beats.safetensors and weights/beats.onnx, and what a test compares with.
 #   make.sh POP909 SOUNDFONT SCRATCH
 # POP909 holds one folder per song. Needs fluidsynth, cargo, and the packages of requirements.txt. About 2 s per clip to
 # render; training takes as long as it is given (half an hour for metrics like those of the README on one core).
@@ -15,3 +15,4 @@ find "$scratch/audio" -name '*.wav' -print0 | sort -z |
 python3 train.py --audio "$scratch/audio" --features "$scratch/features" --steps 1000 --out "$scratch/first.safetensors"
 python3 train.py --audio "$scratch/audio" --features "$scratch/features" --steps 3500 \
     --start "$scratch/first.safetensors" --out "$here/../../weights/beats.safetensors"
+python3 export_onnx.py --weights "$here/../../weights" --golden "$here/../../tests/data"

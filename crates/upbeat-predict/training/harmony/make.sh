@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Remakes weights/next_chord.safetensors and weights/chords.safetensors, and what their tests compare with.
+# Remakes weights/next_chord.safetensors, weights/chords.safetensors and weights/chords.onnx, and what their tests compare
+# with.
 #   make.sh POP909 SOUNDFONT SCRATCH [CHECK]
 # POP909 holds one folder per song, CHECK other such folders to report on. Needs fluidsynth, cargo, and the packages of
 # requirements.txt. About 2 s per song to render and a minute of one core to train.
@@ -15,3 +16,4 @@ mkdir -p "$scratch/features"
     "$scratch/features" 0 "$scratch"/audio/*.wav)
 python3 train.py --audio "$scratch/audio" --features "$scratch/features" --out "$weights/chords.safetensors"
 python3 golden.py --weights "$weights" --out "$here/../../tests/data"
+python3 export_onnx.py --weights "$weights"
