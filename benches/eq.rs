@@ -58,13 +58,16 @@ fn five_bands(c: &mut Criterion) {
                 at += BLOCK as u64;
             });
         });
-        let mut sign = 1.0;
+        // All gains change sign every fourth block, 43 ms, which is less than they take to arrive.
+        let mut rounds = 0_u32;
         group.bench_function(format!("upbeat {kernel:?}, moving"), |b| {
             b.iter(|| {
-                sign = -sign;
-                handle
-                    .set_bands(&BANDS.map(|b| Band::new(b.kind, b.frequency, sign * b.gain, b.q)))
-                    .expect("valid");
+                if rounds.is_multiple_of(4) {
+                    let sign = if rounds.is_multiple_of(8) { 1.0 } else { -1.0 };
+                    let band = |b: Band| Band::new(b.kind, b.frequency, sign * b.gain, b.q);
+                    handle.set_bands(&BANDS.map(band)).expect("valid");
+                }
+                rounds = rounds.wrapping_add(1);
                 block.copy_from_slice(&input);
                 equalizer.process_in_place(at, black_box(&mut block));
                 at += BLOCK as u64;
@@ -191,6 +194,28 @@ fn update(c: &mut Criterion) {
         });
     });
     group.bench_function("decoder network", |b| b.iter(|| model.decode(black_box(&heard))));
+
+    // As many bands of the kinds that it has, eight of which move: what to subtract for hearing and deciding alone.
+    let mut bands = [Band::off(); 13];
+    bands[12] = Band::gain(0.0);
+    let (mut equalizer, mut handle) =
+        Equalizer::with_handle(&EqualizerConfig::new(rate(), 2, &bands)).expect("valid");
+    let mut samples = stereo.clone();
+    let (mut at, mut place, mut gain) = (SampleIndex(0), 0, 1.0);
+    group.bench_function("13 bands alone, stereo", |b| {
+        b.iter(|| {
+            gain = 1.5 - gain;
+            for (k, band) in bands[..8].iter_mut().enumerate() {
+                *band = Band::peak(100.0 * 2_f64.powi(k as i32), gain, 1.1);
+            }
+            handle.set_bands(&bands).expect("valid");
+            let block = &mut samples[place..][..2 * length];
+            block.copy_from_slice(&stereo[place..][..2 * length]);
+            equalizer.process_in_place(at, block);
+            at += length as u64;
+            place = (place + 2 * length) % stereo.len();
+        });
+    });
 
     let mut at = SampleIndex(0);
     let mut samples = stereo.clone();

@@ -3,15 +3,17 @@
 //! ```sh
 //! cargo run --release --example eq                                             # the built-in demo, made warm
 //! cargo run --release --example eq -- IN.mp3 OUT.wav --word bright --intensity 0.7 --plot out.png
+//! cargo run --release --features device --example eq -- --live --word dark       # from the sound card, to it
 //! cargo run --release --example eq -- words                                    # the vocabulary
 //! cargo run --release --example eq -- curve warm --intensity 1 --format csv    # what a word asks for
 //! cargo run --release --example eq -- estimate SONG.ogg --format csv           # what a song sounds like
 //! cargo run --release --example eq -- measure SONGS/*.ogg                      # the tables of docs/adaptive-eq.md
 //! ```
 //!
-//! The result is written as 32-bit floats, so that nothing is clipped.
+//! The result is written as 32-bit floats, so that nothing is clipped. Live, mind the feedback: use headphones.
 
 mod latency;
+mod live;
 mod measure;
 mod plot;
 mod song;
@@ -23,7 +25,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use plot::Picture;
 use song::Song;
-use upbeat::core::{SampleIndex, Stage};
+use upbeat::core::{SampleIndex, SampleRate, Stage};
 use upbeat::eq::{
     AdaptiveConfig, AdaptiveEqualizer, Direction, Profile, ToneCurve, ToneEar, ToneEarConfig,
     ToneModel, Vocabulary,
@@ -97,6 +99,9 @@ struct Render {
     /// Draw what was heard and done into this PNG file.
     #[arg(long, value_name = "PNG")]
     plot: Option<PathBuf>,
+    /// From the default input to the default output, until `q`; needs the feature `device`.
+    #[arg(long, conflicts_with_all = ["song", "output", "plot"])]
+    live: bool,
     /// A JSON file that says what words mean to you.
     #[arg(long, value_name = "JSON")]
     profile: Option<PathBuf>,
@@ -105,6 +110,7 @@ struct Render {
 fn main() -> ExitCode {
     let options = Options::parse();
     let done = match options.task {
+        None if options.render.live => live::run(&options.render),
         None => render(&options.render),
         Some(Task::Words) => {
             words();
@@ -123,15 +129,22 @@ fn main() -> ExitCode {
     }
 }
 
+impl Render {
+    fn config(&self, rate: SampleRate, channels: usize) -> Result<AdaptiveConfig, Failure> {
+        let mut config = AdaptiveConfig::new(rate, channels);
+        config.words = Some(self.word.clone());
+        (config.intensity, config.depth) = (self.intensity, self.depth);
+        if let Some(path) = &self.profile {
+            config.profile = Profile::from_json(&std::fs::read_to_string(path)?)?;
+        }
+        Ok(config)
+    }
+}
+
 fn render(options: &Render) -> Result<(), Failure> {
     let song = Song::open(options.song.as_deref(), None)?;
     let (rate, channels) = (song.format.sample_rate(), song.format.channels());
-    let mut config = AdaptiveConfig::new(rate, channels);
-    config.words = Some(options.word.clone());
-    (config.intensity, config.depth) = (options.intensity, options.depth);
-    if let Some(path) = &options.profile {
-        config.profile = Profile::from_json(&std::fs::read_to_string(path)?)?;
-    }
+    let config = options.config(rate, channels)?;
     let (mut equalizer, mut handle) = AdaptiveEqualizer::new(&config)?;
     let mut sink = match &options.output {
         Some(path) => Some(WavSink::create(path, song.format, WavEncoding::Float32)?),

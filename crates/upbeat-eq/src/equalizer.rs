@@ -62,7 +62,7 @@ impl EqualizerConfig {
 /// of a block, through a slot on which neither side ever waits. From the next multiple of 256 samples on, a
 /// band travels there: gain, logarithm of frequency and logarithm of Q through two one-pole smoothers, with
 /// the filter for each point of the way designed every 256 samples and its coefficients moved on, in
-/// between, every 8. A band that changes its kind is mixed out, and in as what it is to be. Whatever is set
+/// between, every 16. A band that changes its kind is mixed out, and in as what it is to be. Whatever is set
 /// and however fast, the filters stay stable: every design is, and so is all that lies between two of them.
 ///
 /// Designs on the way are computed by the processor, because only it knows how far a band has come when

@@ -95,8 +95,13 @@ impl ToneModel {
     /// likely played so than equalized so.
     #[must_use]
     pub fn hear(&mut self, tone: &[f32; Self::BANDS]) -> Latent {
-        let latent: Latent = run(&mut self.hear, tone);
-        let rms = self.decode(&latent).timbre().rms();
+        let latent = run(&mut self.hear, tone);
+        self.limited(&latent)
+    }
+
+    /// What [`hear`](Self::hear) makes of what a network says.
+    pub(crate) fn limited(&mut self, latent: &Latent) -> Latent {
+        let rms = self.decode(latent).timbre().rms();
         let scale = if rms > 0.0 { MOST * (rms / MOST).tanh() / rms } else { 1.0 };
         latent.map(|x| x * scale as f32)
     }

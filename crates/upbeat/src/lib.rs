@@ -35,6 +35,7 @@ pub use upbeat_core as core;
 pub use upbeat_eq as eq;
 pub use upbeat_features as features;
 pub use upbeat_io as io;
+pub use upbeat_nn as nn;
 pub use upbeat_perf as perf;
 pub use upbeat_predict as predict;
 pub use upbeat_sync as sync;

@@ -1,4 +1,5 @@
 use upbeat_core::{Continuity, Mix, SampleIndex, Stage};
+use upbeat_nn::WorkerPort;
 use upbeat_window::latest::{Latest, Publisher, latest};
 
 use super::control::{Control, Report};
@@ -74,6 +75,8 @@ pub struct AdaptiveEqualizer {
     mix: Mix,
     ear: ToneEar,
     model: ToneModel,
+    /// What hears in the model's place.
+    worker: Option<WorkerPort>,
     fit: Fit,
     equalizer: Equalizer,
     control: Control,
@@ -105,6 +108,52 @@ impl AdaptiveEqualizer {
     ///
     /// If a setting is out of its range, or a word unknown.
     pub fn new(config: &AdaptiveConfig) -> Result<(Self, AdaptiveHandle), EqError> {
+        Self::build(config, None)
+    }
+
+    /// One whose tone is estimated by another network, on a thread of its own: one of an `.onnx` file, say, with
+    /// `upbeat-nn`'s feature `onnx` or `ort`.
+    ///
+    /// The network takes the 64 levels of [`ToneEar::tone`] and gives a latent of the space of the config's model. What it
+    /// says is taken into account at the next update after it is said, and limited as [`ToneModel::hear`] does; until it
+    /// says something, and if it fails, the sound goes on as it is. Results depend on when answers come.
+    ///
+    /// ```
+    /// use upbeat_core::SampleRate;
+    /// use upbeat_eq::{AdaptiveConfig, AdaptiveEqualizer};
+    /// use upbeat_nn::{Activation, Dense, Layer, Network, Worker};
+    ///
+    /// // One to whom all sounds are the same; or `OnnxModel::read(&std::fs::read("hear.onnx")?)?`.
+    /// let deaf = Dense::new(64, 32, &[0.0; 64 * 32], &[0.0; 32])?;
+    /// let deaf = Network::new(vec![(Layer::Dense(deaf), Activation::None)])?;
+    /// let (worker, port) = Worker::spawn(Box::new(deaf), 16)?;
+    ///
+    /// let config = AdaptiveConfig::new(SampleRate::new(48_000)?, 2);
+    /// let (equalizer, handle) = AdaptiveEqualizer::with_worker(&config, port)?;
+    /// assert!(worker.last_error().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and if the network takes or gives another number of numbers.
+    pub fn with_worker(
+        config: &AdaptiveConfig,
+        port: WorkerPort,
+    ) -> Result<(Self, AdaptiveHandle), EqError> {
+        let sizes = [port.input_length(), port.output_length()];
+        if sizes != [ToneModel::BANDS, ToneModel::LATENT] {
+            let [taken, given] = sizes;
+            let reason = format!("it makes {given} numbers of {taken}, not 32 of 64");
+            return Err(EqError::ForeignModel { reason });
+        }
+        Self::build(config, Some(port))
+    }
+
+    fn build(
+        config: &AdaptiveConfig,
+        worker: Option<WorkerPort>,
+    ) -> Result<(Self, AdaptiveHandle), EqError> {
         config.check()?;
         let mut bands = vec![Band::off(); BANDS + config.manual_bands];
         bands.push(Band::gain(0.0));
@@ -131,6 +180,7 @@ impl AdaptiveEqualizer {
             until_frame: ear.spec().frame_length(),
             ear,
             model: config.model.clone(),
+            worker,
             equalizer,
             control: handle.control().clone(),
             controls,
@@ -204,12 +254,12 @@ impl AdaptiveEqualizer {
 
     /// What is heard, where that leads, and one step there.
     fn update(&mut self, at: SampleIndex) {
-        if let Some(tone) = self.ear.tone(self.model.programme()) {
-            let latent = self.model.hear(&tone);
-            // Networks of others may have lost themselves; the last sound estimate stays then.
-            if latent.iter().all(|x| x.is_finite()) {
-                self.tone = Some(latent);
-            }
+        let tone = self.ear.tone(self.model.programme());
+        // Networks of others may have lost themselves; the last sound estimate stays then.
+        if let Some(latent) = tone.and_then(|tone| self.hear(&tone))
+            && latent.iter().all(|x| x.is_finite())
+        {
+            self.tone = Some(latent);
         }
         if !self.control.frozen {
             let goal = self.goal();
@@ -233,6 +283,19 @@ impl AdaptiveEqualizer {
             louder: self.louder,
         };
         self.reports.publish(report.words());
+    }
+
+    /// The latent of a tone; of a former one where a worker is asked, or none yet.
+    fn hear(&mut self, tone: &[f32; ToneModel::BANDS]) -> Option<Latent> {
+        let Some(port) = &mut self.worker else {
+            return Some(self.model.hear(tone));
+        };
+        port.send(tone);
+        let (mut latent, mut heard) = ([0.0; ToneModel::LATENT], false);
+        while port.receive(&mut latent) {
+            heard = true;
+        }
+        heard.then(|| self.model.limited(&latent))
     }
 
     /// The gains that `intensity × (target − heard)` asks for.
@@ -280,6 +343,9 @@ impl AdaptiveEqualizer {
     /// Forgets all that was heard.
     fn restart(&mut self) {
         self.ear.reset();
+        if let Some(port) = &mut self.worker {
+            port.restart();
+        }
         self.heard = NOTHING;
         self.tone = None;
         self.gains = [0.0; BANDS];

@@ -52,7 +52,7 @@ impl Kernel {
     }
 }
 
-/// How the sections' coefficients go on during a block: by `step` before every eighth sample; in section `s`, before
+/// How the sections' coefficients go on during a block: by `step` before every sixteenth sample; in section `s`, before
 /// those whose index plus `2 s` is a multiple of [`EVERY`], so that sections that work two samples behind one another go
 /// on all at once.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ pub(crate) struct Sections<'a> {
 }
 
 /// Samples from one step of the coefficients to the next.
-pub(crate) const EVERY: usize = 8;
+pub(crate) const EVERY: usize = 16;
 
 /// The last two samples of a signal, the newest first, on two channels.
 pub(crate) type Memory = [[f64; 2]; 2];

@@ -61,8 +61,9 @@ fn cascade<const N: usize, const MOVING: bool>(
         for s in 0..N {
             let [b0, b1, b2, a1, a2] = c[s];
             let past = multiply_add(b2, before2, multiply(b1, before1));
-            let past = less_product(a2, y2[s], past);
-            let y = less_product(a1, y1[s], multiply_add(b0, x, past));
+            // What comes from the section before comes last: it is what the next one waits for.
+            let past = less_product(a1, y1[s], less_product(a2, y2[s], past));
+            let y = multiply_add(b0, x, past);
             (before2, before1) = (y2[s], y1[s]);
             (y2[s], y1[s]) = (y1[s], y);
             x = y;

@@ -10,8 +10,7 @@
 use std::arch::x86_64::{
     __m128d, __m256d, _mm_cvtsd_f64, _mm_set_pd, _mm_unpackhi_pd, _mm256_add_pd,
     _mm256_castpd128_pd256, _mm256_castpd256_pd128, _mm256_extractf128_pd, _mm256_fmadd_pd,
-    _mm256_fnmadd_pd, _mm256_insertf128_pd, _mm256_mul_pd, _mm256_permute2f128_pd,
-    _mm256_setzero_pd,
+    _mm256_fnmadd_pd, _mm256_insertf128_pd, _mm256_mul_pd, _mm256_setzero_pd,
 };
 use std::ops::Range;
 
@@ -96,7 +95,6 @@ fn cascade<const P: usize, const MOVING: bool>(
     block: &mut [[f64; 2]],
     end: &mut [Coefficients],
 ) {
-    let length = block.len();
     // Sections that are stored early must not change what later ones are loaded from.
     let mut before = [[[0.0; 2]; 2]; MAX_SECTIONS + 1];
     before[..=2 * P].copy_from_slice(&memory[..=2 * P]);
@@ -107,35 +105,53 @@ fn cascade<const P: usize, const MOVING: bool>(
             lanes.load_step(s, &sections.step[s]);
         }
     }
+    let (length, phase) = (block.len(), sections.phase);
     let delay = 4 * P - 2; // of the last section behind the first
-    let mut round = 0;
-    while round < length + delay {
-        if round == delay + 1 && round + 1 < length {
-            // Nothing is loaded or stored in the middle of a long block.
-            lanes.steady::<MOVING>(&mut block[1..], delay, sections.phase + 1);
-            round = length - 1;
+    if length <= delay {
+        // Sections begin while others end.
+        for round in 0..=length + delay {
+            if round.is_multiple_of(2) && round / 2 < 2 * P {
+                lanes.load(round / 2, &sections.now[round / 2], &before);
+            }
+            if let Some(late) = round.checked_sub(length)
+                && late.is_multiple_of(2)
+                && late / 2 < 2 * P
+            {
+                lanes.store(late / 2, &mut end[late / 2], memory);
+            }
+            let out =
+                lanes.turn::<MOVING>(block.get(round).copied().unwrap_or_default(), phase + round);
+            if let Some(done) = round.checked_sub(delay)
+                && done < length
+            {
+                block[done] = out;
+            }
         }
-        if round.is_multiple_of(2) && round / 2 < 2 * P {
-            lanes.load(round / 2, &sections.now[round / 2], &before);
+        return;
+    }
+    for s in 0..2 * P {
+        lanes.load(s, &sections.now[s], &before);
+        if s + 1 < 2 * P {
+            for round in [2 * s, 2 * s + 1] {
+                lanes.turn::<MOVING>(block[round], phase + round);
+            }
         }
-        if MOVING && (sections.phase + round).is_multiple_of(EVERY) {
-            lanes.advance();
-        }
-        let out = lanes.round(block.get(round).copied().unwrap_or([0.0; 2]));
-        if round >= delay {
-            block[round - delay] = out;
-        }
-        round += 1;
-        if let Some(late) = round.checked_sub(length)
-            && late.is_multiple_of(2)
-            && late / 2 < 2 * P
-        {
-            lanes.store(late / 2, &mut end[late / 2], memory);
+    }
+    lanes.steady::<MOVING>(block, delay, phase);
+    #[allow(clippy::needless_range_loop, reason = "as written, all of it is unrolled")]
+    for s in 0..2 * P {
+        lanes.store(s, &mut end[s], memory);
+        if s + 1 < 2 * P {
+            for late in [2 * s, 2 * s + 1] {
+                block[length - delay + late] =
+                    lanes.turn::<MOVING>([0.0; 2], phase + length + late);
+            }
         }
     }
 }
 
-/// Lanes 0 and 1 of pair `p` are the two channels of section `2 p`, lanes 2 and 3 those of `2 p + 1`.
+/// Lanes 0 and 1 of pair `p` are the two channels of section `p`, lanes 2 and 3 those of `P + p`: so most pairs take what
+/// the pair before them made, as it is.
 #[derive(Clone, Copy)]
 struct Lanes<const P: usize> {
     /// `b0, b1, b2, a1, a2`.
@@ -163,11 +179,11 @@ impl<const P: usize> Lanes<P> {
     }
 
     /// Takes all of `block`, whose first sample has the index `phase` modulo [`EVERY`], but its first `delay`
-    /// and its last samples, and puts what comes `delay` samples before.
+    /// samples, and puts what comes `delay` samples before.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn steady<const MOVING: bool>(&mut self, block: &mut [[f64; 2]], delay: usize, phase: usize) {
-        let end = block.len() - 1;
+        let end = block.len();
         let mut from = delay;
         while from < end {
             let mut to = end;
@@ -204,10 +220,13 @@ impl<const P: usize> Lanes<P> {
         block[last - delay] = high(self.y1[P - 1]);
     }
 
-    /// One sample into the first section; what comes is one out of the last.
+    /// One sample into the first section, at `phase` modulo [`EVERY`]; what comes is one out of the last.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn round(&mut self, input: [f64; 2]) -> [f64; 2] {
+    fn turn<const MOVING: bool>(&mut self, input: [f64; 2], phase: usize) -> [f64; 2] {
+        if MOVING && phase.is_multiple_of(EVERY) {
+            self.advance();
+        }
         let x = inputs(self.y2, input);
         let y = self.outputs(self.sums(x, self.x1, self.x2, self.y2), self.y1);
         (self.x2, self.x1) = (self.x1, x);
@@ -252,30 +271,29 @@ impl<const P: usize> Lanes<P> {
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn load(&mut self, section: usize, c: &Coefficients, memory: &[Memory]) {
-        let p = section / 2;
+        let p = section % P;
         for (lanes, value) in self.coefficients[p].iter_mut().zip(c.to_array()) {
-            *lanes = with_half(*lanes, section, [value, value]);
+            *lanes = with_half(*lanes, section / P, [value, value]);
         }
-        self.x1[p] = with_half(self.x1[p], section, memory[section][0]);
-        self.x2[p] = with_half(self.x2[p], section, memory[section][1]);
-        self.y1[p] = with_half(self.y1[p], section, memory[section + 1][0]);
-        self.y2[p] = with_half(self.y2[p], section, memory[section + 1][1]);
+        self.x1[p] = with_half(self.x1[p], section / P, memory[section][0]);
+        self.x2[p] = with_half(self.x2[p], section / P, memory[section][1]);
+        self.y1[p] = with_half(self.y1[p], section / P, memory[section + 1][0]);
+        self.y2[p] = with_half(self.y2[p], section / P, memory[section + 1][1]);
     }
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn load_step(&mut self, section: usize, step: &Coefficients) {
-        for (lanes, value) in self.step[section / 2].iter_mut().zip(step.to_array()) {
-            *lanes = with_half(*lanes, section, [value, value]);
+        for (lanes, value) in self.step[section % P].iter_mut().zip(step.to_array()) {
+            *lanes = with_half(*lanes, section / P, [value, value]);
         }
     }
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn store(&self, section: usize, c: &mut Coefficients, memory: &mut [Memory]) {
-        let p = section / 2;
-        let half =
-            |lanes: __m256d| if section.is_multiple_of(2) { low(lanes) } else { high(lanes) };
+        let p = section % P;
+        let half = |lanes: __m256d| if section < P { low(lanes) } else { high(lanes) };
         *c = Coefficients::from_array(self.coefficients[p].map(|lanes| half(lanes)[0]));
         if section == 0 {
             memory[0] = [half(self.x1[0]), half(self.x2[0])];
@@ -290,18 +308,18 @@ impl<const P: usize> Lanes<P> {
 fn inputs<const P: usize>(y2: [__m256d; P], input: [f64; 2]) -> [__m256d; P] {
     std::array::from_fn(|p| {
         if p == 0 {
-            let own = _mm256_castpd256_pd128(y2[0]);
-            _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(pack(input)), own)
+            let middle = _mm256_castpd256_pd128(y2[P - 1]);
+            _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(pack(input)), middle)
         } else {
-            _mm256_permute2f128_pd::<0x21>(y2[p - 1], y2[p])
+            y2[p - 1]
         }
     })
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn with_half(lanes: __m256d, section: usize, value: [f64; 2]) -> __m256d {
-    if section.is_multiple_of(2) {
+fn with_half(lanes: __m256d, half: usize, value: [f64; 2]) -> __m256d {
+    if half == 0 {
         _mm256_insertf128_pd::<0>(lanes, pack(value))
     } else {
         _mm256_insertf128_pd::<1>(lanes, pack(value))
