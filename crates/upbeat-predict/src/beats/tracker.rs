@@ -165,8 +165,10 @@ impl BeatTracker {
 
     /// The tempo `beats` beats ahead; `None` while there is no beat, and before the third.
     ///
-    /// Players who leave their tempo tend to come back to it: what lies off the mean of the last 16 beats is
-    /// taken to shrink by a quarter with each beat.
+    /// Over four beats it goes from the tempo now to what is expected, and stays there. That is a mean of "all stays as
+    /// it is" and of the tempi of the last 1, 2, 4 … 32 beats; each counts for the more the less it was off, in this
+    /// piece, four beats later. Music that keeps its tempo, music that drifts, and players who come back to theirs
+    /// are each expected to go on so.
     #[must_use]
     pub fn tempo_ahead(&self, beats: usize) -> Option<TempoForecast> {
         let (interval, rate) = self.core.follower.course.forecast(beats)?;
@@ -294,11 +296,15 @@ impl Core {
     }
 
     fn tempo(&self) -> Option<f64> {
-        let filter = 60.0 * FRAME_RATE / self.follower.next.lag;
+        self.follower.follows.then(|| 60.0 / self.interval())
+    }
+
+    /// Seconds from beat to beat, as they are now.
+    fn interval(&self) -> f64 {
+        let filter = self.follower.next.lag / FRAME_RATE;
         let interval = self.follower.course.steady_interval();
         // Intervals are finer than the filter's grid, but wrong where a beat was missed.
-        let bpm = interval.map(|i| 60.0 / i).filter(|bpm| (bpm / filter).ln().abs() < 0.06);
-        self.follower.follows.then(|| bpm.unwrap_or(filter))
+        interval.filter(|interval| (interval / filter).ln().abs() < 0.06).unwrap_or(filter)
     }
 
     fn set_range(&mut self, min: f64, max: f64) -> bool {
@@ -343,6 +349,10 @@ impl Core {
 
     /// Takes in what came of a frame.
     fn take(&mut self, followed: &Followed) -> BeatEstimate {
+        if followed.beat.is_some() {
+            let interval = self.interval();
+            self.follower.course.look_ahead(interval);
+        }
         if let Some(frame) = followed.found {
             let at = self.time.index(frame);
             self.scorers.iter_mut().for_each(|scorer| scorer.found(at));
