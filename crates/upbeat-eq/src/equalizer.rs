@@ -71,7 +71,7 @@ impl EqualizerConfig {
 /// # Bad input
 ///
 /// Samples that cannot be sound count as 0 (see [`sanitize`]) and are counted; no output is larger than
-/// [`MAX_SAMPLE`]. Memory that has decayed to −600 dB is set to 0, so that silence after sound costs no
+/// [`MAX_SAMPLE`](upbeat_core::MAX_SAMPLE). Memory that has decayed to −600 dB is set to 0, so that silence after sound costs no
 /// more than sound. After a gap the filters start anew, as after [`reset`](Stage::reset).
 ///
 /// # Examples

@@ -1,6 +1,9 @@
 //! The adaptive equalizer with a network on a thread of its own.
 
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use upbeat_core::{SampleIndex, SampleRate};
@@ -107,6 +110,72 @@ fn with_a_network_that_fails_the_sound_goes_on_as_it_is() {
     }
     assert!(handle.status().unwrap().heard.is_none());
     assert!(worker.last_error().unwrap().to_string().ends_with("broken"));
+}
+
+/// One that waits before each frame for as long as someone may give permits, and then says one thing, or, once told to,
+/// the opposite.
+struct Slow {
+    permits: Receiver<()>,
+    opposite: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+}
+
+impl Model for Slow {
+    fn input_length(&self) -> usize {
+        ToneModel::BANDS
+    }
+
+    fn output_length(&self) -> usize {
+        ToneModel::LATENT
+    }
+
+    fn run(&mut self, _: &[f32], output: &mut [f32]) -> Result<(), ModelError> {
+        let _ = self.permits.recv();
+        output.fill(if self.opposite.load(Ordering::Relaxed) { -0.5 } else { 0.5 });
+        self.done.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn reset(&mut self) {}
+}
+
+#[test]
+fn what_was_asked_before_a_gap_is_not_heard_after_it() {
+    let (permit, permits) = channel();
+    let (opposite, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let model = Slow { permits, opposite: Arc::clone(&opposite), done: Arc::clone(&done) };
+    let (_worker, port) = Worker::spawn(Box::new(model), 4096).unwrap();
+    let (mut equalizer, mut handle) = AdaptiveEqualizer::with_worker(&config(), port).unwrap();
+    equalizer.process_in_place(SampleIndex(0), &mut music());
+    let mut at = SampleIndex(1 << 40);
+    equalizer.process_in_place(at, &mut [0.0; 1]);
+    at += 1;
+    // What was asked before is answered only now; half of the updates of four seconds have asked, at least.
+    drop(permit);
+    let asked = music().len() as u64 / equalizer.update_length() / 2;
+    let start = Instant::now();
+    let wait = || {
+        assert!(start.elapsed() < Duration::from_secs(20), "it never comes");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    while done.load(Ordering::Relaxed) < asked {
+        wait();
+    }
+    opposite.store(true, Ordering::Relaxed);
+    let mut samples = music();
+    let heard = 'heard: loop {
+        for block in samples.chunks_mut(512) {
+            equalizer.process_in_place(at, block);
+            at += block.len() as u64;
+            if let Some(heard) = handle.status().and_then(|status| status.heard) {
+                break 'heard heard;
+            }
+        }
+        wait();
+        samples = music();
+    };
+    let wanted = ToneModel::builtin().decode(&[-0.5; ToneModel::LATENT]).tilt();
+    assert!(heard.tilt() * wanted > 0.0, "{} {wanted}", heard.tilt());
 }
 
 #[test]
