@@ -67,7 +67,8 @@ mod card {
         )?;
         if !supervisor.wait_running(Duration::from_secs(5)) {
             let why = supervisor.status().last_error.map(|error| error.to_string());
-            let why = why.unwrap_or_else(|| "it did not start within 5 s".into());
+            let why =
+                why.unwrap_or_else(|| "there is no device, or none that starts within 5 s".into());
             return Err(format!(
                 "cannot play from the default input to the default output: {why}; `cargo run --features device \
                  --example devices` lists what there is"

@@ -10,7 +10,7 @@
 //!
 //! Both are off by default; both read `.onnx` files, and hold what they compute to what [`Network`] does.
 //!
-//! - `onnx`: `OnnxModel`, through the crate `tract-onnx`. Takes minutes to build.
+//! - `onnx`: `OnnxModel`, through the crate `tract-onnx`. Takes minutes to build, and a C compiler for its assembly.
 //! - `ort`: `OrtModel`, through ONNX Runtime, a library that is looked for at run time; on graphics processors where
 //!   that can.
 //!

@@ -143,8 +143,13 @@ impl AdaptiveEqualizer {
     ) -> Result<(Self, AdaptiveHandle), EqError> {
         let sizes = [port.input_length(), port.output_length()];
         if sizes != [ToneModel::BANDS, ToneModel::LATENT] {
-            let [taken, given] = sizes;
-            let reason = format!("it makes {given} numbers of {taken}, not 32 of 64");
+            let reason = format!(
+                "it makes {} numbers of {}, not {} of {}",
+                sizes[1],
+                sizes[0],
+                ToneModel::LATENT,
+                ToneModel::BANDS
+            );
             return Err(EqError::ForeignModel { reason });
         }
         Self::build(config, Some(port))
