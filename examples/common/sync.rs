@@ -23,12 +23,13 @@ impl SyncOptions {
     /// What tells others, if anybody is to be told.
     pub(crate) fn open(&self, rate: SampleRate) -> Result<Option<SyncOut>, Box<dyn Error>> {
         let mut out = SyncOut::new(rate);
-        out.set_nudge(self.nudge / 1000.0)?;
+        out.set_nudge(self.nudge / 1000.0).map_err(|error| error.to_string())?;
         for target in &self.osc {
-            out.add_osc(target)?;
+            out.add_osc(target).map_err(|error| error.to_string())?;
         }
         if let Some(port) = &self.midi {
-            out.add_midi(MidiOut::open(port, &MidiClockConfig::default())?);
+            let midi = MidiOut::open(port, &MidiClockConfig::default());
+            out.add_midi(midi.map_err(|error| error.to_string())?);
         }
         Ok((!self.osc.is_empty() || self.midi.is_some()).then_some(out))
     }
