@@ -8,10 +8,12 @@
 //! cargo run --release --example eq -- curve warm --intensity 1 --format csv    # what a word asks for
 //! cargo run --release --example eq -- estimate SONG.ogg --format csv           # what a song sounds like
 //! cargo run --release --example eq -- measure SONGS/*.ogg                      # the tables of docs/adaptive-eq.md
+//! cargo run --release --example eq -- compare STATISTICS.json                  # the words' curves with other people's
 //! ```
 //!
 //! The result is written as 32-bit floats, so that nothing is clipped. Live, mind the feedback: use headphones.
 
+mod compare;
 mod latency;
 mod live;
 mod measure;
@@ -70,7 +72,13 @@ enum Task {
         /// Seconds of each song to use.
         #[arg(long, default_value_t = 20.0)]
         seconds: f64,
+        /// Another tone model than the built-in one.
+        #[arg(long, value_name = "SAFETENSORS")]
+        model: Option<PathBuf>,
     },
+    /// Compare the words' curves with what others set: a JSON file with `frequency_hz` and, per word of `words`,
+    /// `n` and `mean_curve_db`.
+    Compare { statistics: PathBuf },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -118,7 +126,10 @@ fn main() -> ExitCode {
         }
         Some(Task::Curve { word, intensity, format }) => curve(&word, intensity, format),
         Some(Task::Estimate { song, format }) => estimate(&song, format),
-        Some(Task::Measure { songs, seconds }) => measure::run(&songs, seconds),
+        Some(Task::Measure { songs, seconds, model }) => {
+            measure::run(&songs, seconds, model.as_deref())
+        }
+        Some(Task::Compare { statistics }) => compare::run(&statistics),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,13 +1,13 @@
 //! The measurements of `docs/adaptive-eq.md` on recordings: adaptivity, leak, direction.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use upbeat::core::{SampleIndex, Stage};
 use upbeat::eq::{
     AdaptiveConfig, AdaptiveEqualizer, Band, Direction, Equalizer, EqualizerConfig, ToneCurve,
-    ToneEar, ToneEarConfig, Vocabulary, Word,
+    ToneEar, ToneEarConfig, ToneModel, Vocabulary, Word,
 };
 
 use crate::Failure;
@@ -33,7 +33,11 @@ struct Row {
     tilts: Vec<f64>,
 }
 
-pub(crate) fn run(paths: &[PathBuf], seconds: f64) -> Result<(), Failure> {
+pub(crate) fn run(paths: &[PathBuf], seconds: f64, model: Option<&Path>) -> Result<(), Failure> {
+    let model = match model {
+        Some(path) => ToneModel::read(&std::fs::read(path)?)?,
+        None => ToneModel::builtin(),
+    };
     let mut songs = vec![Song::open(None, Some(seconds))?];
     for path in paths {
         songs.push(Song::open(Some(path), Some(seconds))?);
@@ -50,7 +54,7 @@ pub(crate) fn run(paths: &[PathBuf], seconds: f64) -> Result<(), Failure> {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(song) = songs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let row = measure(song, &adaptive, &directed);
+                    let row = measure(song, &model, &adaptive, &directed);
                     rows.lock().expect("no thread panics with it").push(row);
                 }
             });
@@ -61,7 +65,12 @@ pub(crate) fn run(paths: &[PathBuf], seconds: f64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn measure(song: &Song, adaptive: &[&Word], directed: &[&Word]) -> Result<Row, Failure> {
+fn measure(
+    song: &Song,
+    model: &ToneModel,
+    adaptive: &[&Word],
+    directed: &[&Word],
+) -> Result<Row, Failure> {
     let mut leak = 0.0;
     let produced = adaptive
         .iter()
@@ -70,7 +79,7 @@ fn measure(song: &Song, adaptive: &[&Word], directed: &[&Word]) -> Result<Row, F
             let mut row = [0.0; SHARES.len()];
             for (share, produced) in SHARES.iter().zip(&mut row) {
                 let before = preset(song, word, unit * share)?;
-                let outcome = adapt(song, before, &word.name, 1.0, 24.0)?;
+                let outcome = adapt(song, before, model, &word.name, [1.0, 24.0])?;
                 *produced = outcome.applied.share_of(&(word.curve * unit));
                 if *share == 0.0 {
                     leak = outcome.heard;
@@ -83,7 +92,7 @@ fn measure(song: &Song, adaptive: &[&Word], directed: &[&Word]) -> Result<Row, F
     let tilts = directed
         .iter()
         .map(|word| {
-            let outcome = adapt(song, song.samples.clone(), &word.name, 0.5, 9.0)?;
+            let outcome = adapt(song, song.samples.clone(), model, &word.name, [0.5, 9.0])?;
             Ok(spectrum_tilt(song, &outcome.samples)? - before)
         })
         .collect::<Result<Vec<_>, Failure>>()?;
@@ -110,13 +119,13 @@ struct Outcome {
 fn adapt(
     song: &Song,
     mut samples: Vec<f32>,
+    model: &ToneModel,
     word: &str,
-    intensity: f64,
-    depth: f64,
+    [intensity, depth]: [f64; 2],
 ) -> Result<Outcome, Failure> {
     let (rate, channels) = (song.format.sample_rate(), song.format.channels());
     let mut config = AdaptiveConfig::new(rate, channels);
-    config.words = Some(word.into());
+    (config.words, config.model) = (Some(word.into()), model.clone());
     (config.intensity, config.depth) = (intensity, depth);
     let (mut equalizer, mut handle) = AdaptiveEqualizer::new(&config)?;
     let mut at = SampleIndex(0);

@@ -2,7 +2,7 @@ use upbeat_nn::{Model, Network, Weights};
 
 use crate::{EqError, ToneCurve};
 
-/// The networks behind tone: `hear`, from a spectrum to the latent of its tone; `encode` and `decode`,
+/// The networks behind tone: `hear` and `tell`, from a spectrum to the latent of its tone; `encode` and `decode`,
 /// between curves and latents.
 ///
 /// The latent space is that of equalizer curves, 32 numbers. `encode` and `decode` are linear and without
@@ -22,6 +22,8 @@ use crate::{EqError, ToneCurve};
 #[derive(Clone, Debug)]
 pub struct ToneModel {
     hear: Network,
+    tell: Network,
+    odds: [f32; WAYS],
     encode: Network,
     decode: Network,
     programme: [f32; ToneModel::BANDS],
@@ -33,6 +35,9 @@ pub type Latent = [f32; ToneModel::LATENT];
 impl ToneModel {
     /// Mel bands heard.
     pub const BANDS: usize = 64;
+
+    /// Numbers that the network `hear` makes of the bands: 4 and 64; see [`hear`](Self::hear).
+    pub const HEARD: usize = WAYS + Self::BANDS;
 
     /// Numbers of a latent.
     pub const LATENT: usize = 32;
@@ -76,8 +81,14 @@ impl ToneModel {
             Ok(network)
         };
         let programme = weights.tensor("programme", &[Self::BANDS])?;
+        let odds = weights.tensor("odds", &[WAYS])?;
+        if odds.iter().any(|odds| *odds <= 0.0) {
+            return foreign("not all its odds are above 0".into());
+        }
         let mut model = Self {
-            hear: network("hear", Self::BANDS, Self::LATENT)?,
+            hear: network("hear", Self::BANDS, Self::HEARD)?,
+            tell: network("tell", WAYS, Self::LATENT)?,
+            odds: std::array::from_fn(|way| odds[way]),
             encode: network("encode", ToneCurve::POINTS, Self::LATENT)?,
             decode: network("decode", Self::LATENT, ToneCurve::POINTS)?,
             programme: std::array::from_fn(|b| programme[b]),
@@ -90,20 +101,26 @@ impl ToneModel {
 
     /// The latent of the tone of a sound whose mean spectrum lies `tone` dB above [`programme`](Self::programme).
     ///
-    /// Never a tone of more than 8 dB RMS: what the network says, with its RMS `r` over the points of a curve
-    /// made `8 tanh(r / 8)`. What sounds farther from music on average than that is more
-    /// likely played so than equalized so.
+    /// `hear` says how far the spectrum goes in each of 4 ways in which equalizers are told best from what is
+    /// played, `y_k`, and what of it no broad equalizer can have done, whose RMS is `r`. Each way counts by the odds
+    /// for an equalizer, `o_k y_k / (o_k + r⁶)`, and `tell` makes a latent of that: the less a sound is like music
+    /// on average in what it can be judged by, the more of the rest was likely played so too, and is not heard as
+    /// tone. Where `r` is 0, all is heard as tone; it is never taken for more than it is.
     #[must_use]
     pub fn hear(&mut self, tone: &[f32; Self::BANDS]) -> Latent {
-        let latent = run(&mut self.hear, tone);
-        self.limited(&latent)
+        let heard = run(&mut self.hear, tone);
+        self.likely(&heard)
     }
 
-    /// What [`hear`](Self::hear) makes of what a network says.
-    pub(crate) fn limited(&mut self, latent: &Latent) -> Latent {
-        let rms = self.decode(latent).timbre().rms();
-        let scale = if rms > 0.0 { MOST * (rms / MOST).tanh() / rms } else { 1.0 };
-        latent.map(|x| x * scale as f32)
+    /// What [`hear`](Self::hear) makes of what the network `hear` says.
+    pub(crate) fn likely(&mut self, heard: &[f32; Self::HEARD]) -> Latent {
+        let (ways, rest) = heard.split_at(WAYS);
+        let unusual = rest.iter().map(|x| x * x).sum::<f32>().powi(3);
+        let likely: [f32; WAYS] = std::array::from_fn(|way| {
+            let odds = self.odds[way];
+            ways[way] * odds / (odds + unusual)
+        });
+        run(&mut self.tell, &likely)
     }
 
     /// The latent of a curve.
@@ -134,11 +151,11 @@ fn run<const N: usize>(network: &mut Network, input: &[f32]) -> [f32; N] {
     output
 }
 
-/// The largest tone in dB RMS.
-const MOST: f64 = 8.0;
+/// In which equalizers are told from programmes.
+const WAYS: usize = 4;
 
 const KIND: &str = "upbeat tone model";
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 #[cfg(test)]
 #[path = "model_tests.rs"]

@@ -36,15 +36,28 @@ LEVEL = np.gradient(OCTAVES) * ((CENTRES >= 100) & (CENTRES <= 3500))
 LEVEL /= LEVEL.sum()
 
 
+def bent(corners):
+    """Straight lines in dB between corners (Hz, dB), at the bands' centres and at level 0."""
+    frequencies, gains = zip(*corners)
+    curve = np.interp(OCTAVES, np.log2(np.array(frequencies) / 1000), gains)
+    return curve - LEVEL @ curve
+
+
 def mean_programme():
     """Power density of music in dB at the bands' centres, at level 0.
 
     -5 dB per octave between 100 Hz and 4 kHz and steeper above, as reported for popular recordings (Pestana et al., AES
     Convention 135, 2013); the bend above and the fall below 60 Hz are round numbers.
     """
-    corners = np.log2(np.array([20, 60, 100, 4000, 8000, 16_000]) / 1000)
-    curve = np.interp(OCTAVES, corners, [-10.0, 0.0, 0.0, -26.6, -36.0, -48.0])
-    return curve - LEVEL @ curve
+    return bent([(20, -10.0), (60, 0.0), (100, 0.0), (4000, -26.6), (8000, -36.0), (16_000, -48.0)])
+
+
+def orchestra():
+    """The same of orchestras: even up to 450 Hz, -9 dB per octave above (Sundberg, The Science of the Singing Voice, 1987).
+
+    What is below 100 Hz and above 4 kHz are round numbers.
+    """
+    return bent([(20, -24.0), (60, -6.0), (100, -3.0), (450, 0.0), (4000, -28.4), (8000, -37.4), (16_000, -49.0)])
 
 
 def magnitude_db(f, kind, frequency, gain, q):
@@ -81,12 +94,8 @@ def settings(rng, n):
 
 
 def characters(rng, n):
-    """As recordings differ in tone, broadly: what is to be heard.
-
-    The deviations decide how much of what is heard is taken for equalization, the rest for what is played. They were set
-    so that slope and leak on recordings balance (see the model card); everything else here is a round number.
-    """
-    return random_equalizers(rng, n, shelf=7.4, bell=1.85, limit=20.0, q=(0.25, 0.8))
+    """As recordings differ in tone, broadly: what is to be heard. The deviations are round numbers, near enough."""
+    return random_equalizers(rng, n, shelf=7.4, bell=1.0, limit=20.0, q=(0.25, 0.8))
 
 
 def responses(f, equalizers):
@@ -110,6 +119,8 @@ def random_programmes(rng, n):
     restless = 0.6 * np.exp(rng.normal(0, 0.4, (n, 1)))
     d = rng.normal(0, 0.8, (n, 1)) * OCTAVES + smooth(1.5, 3.0) + smooth(0.5, 2.5) + smooth(0.15, 2.0)
     d *= restless
+    # Popular or orchestral, and far beyond either: which of the two it is like is hardly heard as tone.
+    d += rng.normal(0, 2.0, (n, 1)) * (orchestra() - mean_programme())
     # Voices, single instruments and old or lossy recordings stop somewhere on either side.
     top = np.log2(2.0) + 3.0 * rng.random((n, 1))
     d -= (rng.random((n, 1)) < 0.1) * rng.uniform(3, 30, (n, 1)) * np.maximum(0, OCTAVES - top)
@@ -119,15 +130,15 @@ def random_programmes(rng, n):
 
 
 def heard(rng, programmes, equalizers):
-    """What `ToneEar` in the Rust code makes of programmes through equalizers: `[n, BANDS]`, dB."""
+    """What `ToneEar` in the Rust code makes of programmes without and with equalizers: two `[n, BANDS]`, dB."""
     n = len(programmes)
     # A mean over few frames is uncertain.
     noise = rng.normal(0, 1, (n, BANDS)) * 3.0 * rng.random((n, 1)) ** 2
-    d = programmes + responses(CENTRES, equalizers) + noise
-    d -= d @ LEVEL[:, None]
     # At low rates the upper bands do not exist; they count as what music has on average.
     top = np.where(rng.random((n, 1)) < 0.15, 3500 * 4.0 ** rng.random((n, 1)), np.inf)
-    return np.clip(np.where(CENTRES > top, 0.0, d), -CLAMP, CLAMP)
+    for d in programmes + noise, programmes + noise + responses(CENTRES, equalizers):
+        d = d - d @ LEVEL[:, None]
+        yield np.clip(np.where(CENTRES > top, 0.0, d), -CLAMP, CLAMP).astype(np.float32)
 
 
 def timbre(curves):

@@ -114,9 +114,9 @@ impl AdaptiveEqualizer {
     /// One whose tone is estimated by another network, on a thread of its own: one of an `.onnx` file, say, with
     /// `upbeat-nn`'s feature `onnx` or `ort`.
     ///
-    /// The network takes the 64 levels of [`ToneEar::tone`] and gives a latent of the space of the config's model. What it
-    /// says is taken into account at the next update after it is said, and limited as [`ToneModel::hear`] does; until it
-    /// says something, and if it fails, the sound goes on as it is. Results depend on when answers come.
+    /// The network takes the place of `hear` in the config's model: it takes the 64 levels of [`ToneEar::tone`] and gives
+    /// [`ToneModel::HEARD`] numbers, of which a latent is made as [`ToneModel::hear`] describes. What it
+    /// says is taken into account at the next update after it is said; until it says something, and if it fails, the sound goes on as it is. Results depend on when answers come.
     ///
     /// ```
     /// use upbeat_core::SampleRate;
@@ -124,7 +124,7 @@ impl AdaptiveEqualizer {
     /// use upbeat_nn::{Activation, Dense, Layer, Network, Worker};
     ///
     /// // One to whom all sounds are the same; or `OnnxModel::read(&std::fs::read("hear.onnx")?)?`.
-    /// let deaf = Dense::new(64, 32, &[0.0; 64 * 32], &[0.0; 32])?;
+    /// let deaf = Dense::new(64, 68, &[0.0; 64 * 68], &[0.0; 68])?;
     /// let deaf = Network::new(vec![(Layer::Dense(deaf), Activation::None)])?;
     /// let (worker, port) = Worker::spawn(Box::new(deaf), 16)?;
     ///
@@ -142,12 +142,12 @@ impl AdaptiveEqualizer {
         port: WorkerPort,
     ) -> Result<(Self, AdaptiveHandle), EqError> {
         let sizes = [port.input_length(), port.output_length()];
-        if sizes != [ToneModel::BANDS, ToneModel::LATENT] {
+        if sizes != [ToneModel::BANDS, ToneModel::HEARD] {
             let reason = format!(
                 "it makes {} numbers of {}, not {} of {}",
                 sizes[1],
                 sizes[0],
-                ToneModel::LATENT,
+                ToneModel::HEARD,
                 ToneModel::BANDS
             );
             return Err(EqError::ForeignModel { reason });
@@ -296,11 +296,11 @@ impl AdaptiveEqualizer {
             return Some(self.model.hear(tone));
         };
         port.send(tone);
-        let (mut latent, mut heard) = ([0.0; ToneModel::LATENT], false);
-        while port.receive(&mut latent) {
-            heard = true;
+        let (mut heard, mut news) = ([0.0; ToneModel::HEARD], false);
+        while port.receive(&mut heard) {
+            news = true;
         }
-        heard.then(|| self.model.limited(&latent))
+        news.then(|| self.model.likely(&heard))
     }
 
     /// The gains that `intensity × (target − heard)` asks for.
