@@ -131,7 +131,9 @@ impl Model for Slow {
 
     fn run(&mut self, _: &[f32], output: &mut [f32]) -> Result<(), ModelError> {
         let _ = self.permits.recv();
-        output.fill(if self.opposite.load(Ordering::Relaxed) { -0.5 } else { 0.5 });
+        // As of a sound that is like music on average in all that an equalizer cannot do: the first four count as they are.
+        output.fill(0.0);
+        output[..4].fill(if self.opposite.load(Ordering::Relaxed) { -0.5 } else { 0.5 });
         self.done.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -174,7 +176,6 @@ fn what_was_asked_before_a_gap_is_not_heard_after_it() {
         wait();
         samples = music();
     };
-    // Of all that is said, the model tells a latent by the first four; the rest makes it smaller or larger.
     let file = include_bytes!("../models/tone.safetensors");
     let mut tell = Network::read(&Weights::read(file).unwrap(), "tell").unwrap();
     let mut latent = [0.0; ToneModel::LATENT];
