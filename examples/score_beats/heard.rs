@@ -11,6 +11,7 @@ pub(crate) struct Settings {
     pub(crate) min_tempo: f64,
     pub(crate) max_tempo: f64,
     pub(crate) lead: f64,
+    pub(crate) threshold: f64,
 }
 
 /// A beat as it was announced; times in seconds.
@@ -43,6 +44,7 @@ impl Heard {
         config.front_end = settings.front_end;
         (config.min_tempo, config.max_tempo) = (settings.min_tempo, settings.max_tempo);
         config.lead = settings.lead;
+        config.threshold = settings.threshold;
         let mut tracker = BeatTracker::new(&config)?;
         let mut heard = Self { beats: Vec::new(), estimates: 0, none: 0 };
         let end = rate.seconds(samples.len() as u64);

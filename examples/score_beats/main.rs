@@ -65,6 +65,9 @@ struct Options {
     /// How long before it happens a beat is announced, in seconds.
     #[arg(long, default_value_t = 0.25)]
     lead: f64,
+    /// How sure it must be that there is a beat before any is announced; 0 for always.
+    #[arg(long, default_value_t = 0.55)]
+    threshold: f64,
     /// How many clips are heard at a time; by default one per processor.
     #[arg(long)]
     jobs: Option<usize>,
@@ -100,9 +103,9 @@ fn main() -> Result<(), Failure> {
             Ears::Network => ("network", FrontEnd::Network),
             Ears::Onset => ("onsets", FrontEnd::Onset),
         };
-        let Options { min_tempo, max_tempo, lead, .. } = options;
+        let Options { min_tempo, max_tempo, lead, threshold, .. } = options;
         println!("\nFront end: {name}");
-        run(&options, &clips, &Settings { front_end, min_tempo, max_tempo, lead })?;
+        run(&options, &clips, &Settings { front_end, min_tempo, max_tempo, lead, threshold })?;
     }
     Ok(())
 }

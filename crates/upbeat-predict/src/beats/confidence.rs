@@ -1,3 +1,6 @@
+use upbeat_core::ConfigError;
+use upbeat_nn::Weights;
+
 /// What the chance of a beat is told from, when it is announced: eight numbers and a constant about the last beats.
 ///
 /// The filter's own belief is far too high, and not even higher where more beats are right: a steady wrong
@@ -82,14 +85,43 @@ fn logit(p: f32) -> f32 {
     (p / (1.0 - p)).ln()
 }
 
-/// The chance that the beat comes within 70 ms of where it is announced.
-pub(crate) fn confidence(features: &[f32; FEATURES], with_net: bool) -> f32 {
-    logistic(features, if with_net { &NETWORK } else { &ONSET })
+/// What [`Trust`] has gathered, weighed: logistic regressions, with the network's say and without.
+///
+/// `training/beats/confidence.py` fits them on clips that the network was not trained on.
+#[derive(Clone, Debug)]
+pub(crate) struct Scales {
+    confidence: [[f32; FEATURES]; 2],
+    presence: [[f32; FEATURES]; 2],
 }
 
-/// The chance that there is a beat at all, and not speech or noise.
-pub(crate) fn presence(features: &[f32; FEATURES], with_net: bool) -> f32 {
-    logistic(features, if with_net { &NETWORK_PRESENCE } else { &ONSET })
+impl Scales {
+    /// Reads the weights that ship with the crate.
+    pub(crate) fn new() -> Result<Self, ConfigError> {
+        Self::read(include_bytes!("../../weights/beat_confidence.safetensors"))
+            .map_err(|error| ConfigError::new("weights", "those of the confidence", error))
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, upbeat_nn::ModelError> {
+        let weights = Weights::read(bytes)?;
+        let pair = |of: &str| {
+            let mut pair = [[0.0; FEATURES]; 2];
+            for (row, front_end) in pair.iter_mut().zip(["onset", "network"]) {
+                row.copy_from_slice(&weights.tensor(&format!("{front_end}.{of}"), &[FEATURES])?);
+            }
+            Ok(pair)
+        };
+        Ok(Self { confidence: pair("confidence")?, presence: pair("presence")? })
+    }
+
+    /// The chance that the beat comes within 70 ms of where it is announced.
+    pub(crate) fn confidence(&self, features: &[f32; FEATURES], with_net: bool) -> f32 {
+        logistic(features, &self.confidence[usize::from(with_net)])
+    }
+
+    /// The chance that there is a beat at all, and not speech or noise.
+    pub(crate) fn presence(&self, features: &[f32; FEATURES], with_net: bool) -> f32 {
+        logistic(features, &self.presence[usize::from(with_net)])
+    }
 }
 
 fn logistic(features: &[f32; FEATURES], weights: &[f32; FEATURES]) -> f32 {
@@ -98,9 +130,3 @@ fn logistic(features: &[f32; FEATURES], weights: &[f32; FEATURES]) -> f32 {
 }
 
 const RATE: f32 = 0.2;
-/// Fitted by logistic regression on held-out training clips, speech and noise: `training/beats/README.md`.
-const NETWORK: [f32; FEATURES] =
-    [-0.463, 0.563, -0.121, 1.531, -0.499, -0.068, 0.385, -0.263, -0.160];
-const NETWORK_PRESENCE: [f32; FEATURES] =
-    [-1.136, 1.544, 1.862, 2.833, -0.896, -1.062, -0.935, -1.393, 0.514];
-const ONSET: [f32; FEATURES] = [0.218, 0.547, 0.125, 0.457, -0.053, -0.076, 1.078, 0.204, 0.095];

@@ -32,6 +32,10 @@ pub struct BeatConfig {
     pub lead: f64,
     /// How far ahead [`upcoming`](super::BeatTracker::upcoming) looks, in seconds, from 0 to 8. Default: 2.
     pub prediction_window: f64,
+    /// How sure it must be that there is a beat before any is announced, from 0, always, to 0.9: there is a beat once
+    /// [`BeatEstimate::confidence`](super::BeatEstimate::confidence) has come up to this, until it falls below half of
+    /// it. Default: 0.55.
+    pub threshold: f64,
     /// Gaps up to this long are lived through, in seconds, from 0 to 10: time goes on and nothing is heard. After a
     /// longer one all begins anew. Default: 1.
     pub longest_gap: f64,
@@ -50,6 +54,7 @@ impl BeatConfig {
             prior_width: 0.4,
             lead: 0.25,
             prediction_window: 2.0,
+            threshold: 0.55,
             longest_gap: 1.0,
         }
     }
@@ -67,6 +72,13 @@ impl BeatConfig {
         let window = self.prediction_window;
         let sound = (0.0..=8.0).contains(&window);
         ConfigError::require(sound, "prediction_window", "from 0 to 8 s", window)?;
+        let threshold = self.threshold;
+        ConfigError::require(
+            (0.0..=0.9).contains(&threshold),
+            "threshold",
+            "from 0 to 0.9",
+            threshold,
+        )?;
         let gap = self.longest_gap;
         ConfigError::require((0.0..=10.0).contains(&gap), "longest_gap", "from 0 to 10 s", gap)
     }

@@ -48,8 +48,6 @@ pub(crate) struct FilterConfig {
 /// How wide a prior around a tempo that was asked for is, and how exact a tap, in frames.
 const RETARGET_WIDTH: f32 = 0.06;
 const TAP_WIDTH: f32 = 4.0;
-/// A beat lasts this share of its lag.
-const BEAT_SHARE: usize = 16;
 
 impl TempoFilter {
     pub(crate) fn new(config: &FilterConfig) -> Self {
@@ -246,9 +244,12 @@ impl TempoFilter {
             let head = self.heads[tempo];
             let states = &mut self.states[self.begins[tempo]..self.begins[tempo + 1]];
             states[head] = if self.allowed[tempo] { self.entering[tempo] } else { 0.0 };
-            for back in 0..beat_length(lag) {
+            let length = beat_length(lag);
+            let whole = length as usize;
+            for back in 0..=whole {
                 let at = if head >= back { head - back } else { head + lag - back };
-                states[at] *= ratio;
+                let share = if back < whole { 1.0 } else { length - whole as f32 };
+                states[at] *= 1.0 + share * (ratio - 1.0);
             }
             self.mass[tempo] = sum(states);
             total += self.mass[tempo];
@@ -286,9 +287,10 @@ impl TempoFilter {
     }
 }
 
-const fn beat_length(lag: usize) -> usize {
-    let length = (lag + BEAT_SHARE / 2) / BEAT_SHARE;
-    if length > 0 { length } else { 1 }
+/// How many frames a beat lasts: two at the fastest tempi, more at slower ones. In whole frames, rounding would decide
+/// between a tempo and its double.
+fn beat_length(lag: usize) -> f32 {
+    0.7 + lag as f32 / 20.0
 }
 
 /// Adds `states`, the first of which is `left` frames before its beat.
@@ -367,8 +369,12 @@ mod tests {
                     .sum();
                 self.belief[to].rotate_right(1);
                 self.belief[to][0] = arriving;
-                let beat = ((first + to) as f64 / 16.0).round().max(1.0) as usize;
-                self.belief[to][..beat].iter_mut().for_each(|p| *p *= ratio);
+                // A beat covers the frames it lasts for, the last one in part.
+                let length = 0.7 + (first + to) as f64 / 20.0;
+                for (frame, p) in self.belief[to].iter_mut().enumerate() {
+                    let covered = (length - frame as f64).clamp(0.0, 1.0);
+                    *p *= covered * ratio + (1.0 - covered);
+                }
             }
             let sum: f64 = self.belief.iter().flatten().sum();
             let restart = f64::from(config.restart);

@@ -1,5 +1,5 @@
 use super::bar::{BarPosition, BarTracker, largest};
-use super::confidence::{Trust, confidence, presence};
+use super::confidence::{FEATURES, Scales, Trust};
 use super::config::{BeatConfig, FrontEnd};
 use super::filter::{FilterConfig, TempoFilter};
 use super::front::{BANDS, FRAME_RATE, ONSET_DELAY, Onset};
@@ -35,6 +35,9 @@ pub(crate) struct Follower {
     bar: BarTracker,
     low_stats: Running,
     trust: Trust,
+    scales: Scales,
+    /// How much faith it takes to begin.
+    enough: f32,
     pub(crate) course: TempoCourse,
     pub(crate) next: Ahead,
     quiet: u32,
@@ -53,6 +56,7 @@ pub(crate) struct Ahead {
     pub(crate) belief: f32,
     pub(crate) confidence: f32,
     pub(crate) presence: f32,
+    pub(crate) features: [f32; FEATURES],
     pub(crate) bar_position: Option<BarPosition>,
     /// Where the tempo lies, in frames per beat.
     pub(crate) lag: f64,
@@ -126,6 +130,8 @@ impl Follower {
             bar: BarTracker::new(),
             low_stats: Running::default(),
             trust: Trust::new(),
+            scales: Scales::new()?,
+            enough: config.threshold as f32,
             course: TempoCourse::new(),
             next: Ahead::default(),
             quiet: 0,
@@ -143,7 +149,7 @@ impl Follower {
     }
 
     /// Whether the network has a say.
-    const fn by_net(&self) -> bool {
+    pub(crate) const fn by_net(&self) -> bool {
         self.hears_net && self.warm_up == 0
     }
 
@@ -235,7 +241,7 @@ impl Follower {
             self.faith *= 0.9;
         }
         self.faith *= FAITH_DECAY;
-        self.follows = self.faith > if self.follows { STOP_AT } else { START_AT };
+        self.follows = self.faith >= if self.follows { 0.5 * self.enough } else { self.enough };
         followed
     }
 
@@ -289,8 +295,9 @@ impl Follower {
             at: now + frames as f64 + f64::from(off),
             std_dev: f64::from(variance.max(0.25)).sqrt(),
             belief,
-            confidence: confidence(&features, by_net),
-            presence: presence(&features, by_net),
+            confidence: self.scales.confidence(&features, by_net),
+            presence: self.scales.presence(&features, by_net),
+            features,
             bar_position: (self.n_announced > 0).then(|| self.bar.ahead(self.unheard + 1)),
             lag,
         };
@@ -406,9 +413,5 @@ const QUIET: f32 = 1e-6;
 const QUIET_FRAMES: u32 = 150;
 /// Without beats announced, faith falls by half in 6 s.
 const FAITH_DECAY: f32 = 0.998_845;
-/// There is a beat from here on, until faith falls below the other. In 8 minutes of speech and noise, 7 beats
-/// were announced.
-const START_AT: f32 = 0.42;
-const STOP_AT: f32 = 0.2;
 /// Faith before anything is heard.
 const FAITH: f32 = 0.2;

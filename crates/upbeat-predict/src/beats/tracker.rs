@@ -18,6 +18,11 @@ pub struct Prediction {
     pub confidence: f32,
     /// Where in the bar it is; `None` before the second beat.
     pub bar_position: Option<BarPosition>,
+    /// What the confidence is told from, for those who fit their own: the logits of the filter's belief in the beat, of its
+    /// beliefs of late, of how clearly the network and the onset strength heard the last beats, the sum of those for
+    /// the places half-way between; how unlike even and odd beats are, from 0 to 1; the logit of the belief in the
+    /// tempo; the logarithm of how much neighbouring intervals differ.
+    pub evidence: [f32; 8],
 }
 
 /// What [`BeatTracker`] makes of the sound up to one moment.
@@ -28,7 +33,7 @@ pub struct BeatEstimate {
     pub beat: Option<Prediction>,
     /// The tempo, in beats per minute; `None` while there is no beat.
     pub tempo: Option<f64>,
-    /// How sure it is that there is a beat, from 0 to 1: there is one from 0.42 on, until this falls below 0.2.
+    /// How sure it is that there is a beat, from 0 to 1; [`BeatConfig::threshold`] tells what is enough.
     pub confidence: f32,
     /// A change of tempo that has become clear now.
     pub tempo_change: Option<TempoChange>,
@@ -93,11 +98,23 @@ struct Core {
     window: f64,
     longest_gap: f64,
     limits: (f64, f64),
+    /// What keeps tempi from the whole range.
+    hold: Hold,
     /// Beats announced that may be still to come, the oldest first.
     announced: [Option<Prediction>; 8],
     now: SampleIndex,
     scorers: [Scorer; 3],
     last_tap: Option<f64>,
+}
+
+/// What keeps tempi from the whole range of the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    Nothing,
+    /// Someone asked for it.
+    Asked,
+    /// The network rests, and onsets alone do not know the octave.
+    Rest,
 }
 
 /// Where frames lie in the stream.
@@ -141,6 +158,7 @@ impl BeatTracker {
             window: config.prediction_window,
             longest_gap: config.longest_gap,
             limits: (config.min_tempo, config.max_tempo),
+            hold: Hold::Nothing,
             announced: [None; 8],
             now: SampleIndex(0),
             scorers: [scorer()?, scorer()?, scorer()?],
@@ -184,11 +202,9 @@ impl BeatTracker {
     /// is no beat.
     pub fn lock_octave(&mut self, lock: bool) {
         match self.core.tempo() {
-            Some(bpm) if lock => self.core.confine(bpm),
+            Some(bpm) if lock => self.core.confine(bpm, Hold::Asked),
             None if lock => {}
-            _ => {
-                self.set_range(self.core.limits.0, self.core.limits.1);
-            }
+            _ => self.core.set_free(),
         }
     }
 
@@ -223,9 +239,9 @@ impl BeatTracker {
     pub fn retarget(&mut self, bpm: f64) {
         if bpm.is_finite() {
             let bpm = bpm.clamp(self.core.limits.0, self.core.limits.1);
-            self.core.set_range(self.core.limits.0, self.core.limits.1);
+            self.core.set_free();
             self.core.follower.filter.retarget((60.0 * FRAME_RATE / bpm) as f32);
-            self.core.confine(bpm);
+            self.core.confine(bpm, Hold::Asked);
             self.core.forget_announced();
         }
     }
@@ -249,9 +265,18 @@ impl BeatTracker {
     /// false, and changes nothing, if the tracker was made without the network and so has none to take up.
     ///
     /// A network that rests costs nothing. Taken up again, it has forgotten all, and listens for 5 s of sound before
-    /// it has a say; until then the onset strength goes on alone.
+    /// it has a say; until then the onset strength goes on alone, within a factor of √2 of the tempo that the network
+    /// left: onsets alone often take half or double the tempo.
     pub fn set_front_end(&mut self, front_end: FrontEnd) -> bool {
-        self.core.follower.set_front_end(front_end)
+        let core = &mut self.core;
+        if front_end == FrontEnd::Onset
+            && core.follower.by_net()
+            && core.hold == Hold::Nothing
+            && let Some(bpm) = core.tempo()
+        {
+            core.confine(bpm, Hold::Rest);
+        }
+        core.follower.set_front_end(front_end)
     }
 
     /// How the beats announced so far, and those foretold further ahead, have fared: whether something that
@@ -277,7 +302,11 @@ impl BeatTracker {
     /// Allows tempi from `min` to `max` beats per minute only, within the range of the settings; returns false, and
     /// changes nothing, where none is left.
     pub fn set_range(&mut self, min: f64, max: f64) -> bool {
-        self.core.set_range(min, max)
+        let set = self.core.set_range(min, max);
+        if set {
+            self.core.hold = Hold::Asked;
+        }
+        set
     }
 }
 
@@ -328,11 +357,13 @@ impl Core {
     }
 
     fn prediction(&self, beat: &Ahead) -> Prediction {
+        let [_, evidence @ ..] = beat.features;
         Prediction {
             at: self.time.index(beat.at),
             std_dev: beat.std_dev / FRAME_RATE,
             confidence: beat.confidence,
             bar_position: beat.bar_position,
+            evidence,
         }
     }
 
@@ -349,6 +380,9 @@ impl Core {
 
     /// Takes in what came of a frame.
     fn take(&mut self, followed: &Followed) -> BeatEstimate {
+        if self.hold == Hold::Rest && self.follower.by_net() {
+            self.set_free();
+        }
         if followed.beat.is_some() {
             let interval = self.interval();
             self.follower.course.look_ahead(interval);
@@ -407,6 +441,9 @@ impl Core {
                 self.follower.hear_anew();
             }
             _ => {
+                if self.hold == Hold::Rest {
+                    self.set_free();
+                }
                 self.follower.reset();
                 self.time.origin = at;
                 self.time.start = 0.0;
@@ -416,18 +453,24 @@ impl Core {
         }
     }
 
-    fn confine(&mut self, bpm: f64) {
+    fn confine(&mut self, bpm: f64, why: Hold) {
         self.set_range(bpm / std::f64::consts::SQRT_2, bpm * std::f64::consts::SQRT_2);
+        self.hold = why;
+    }
+
+    fn set_free(&mut self) {
+        self.set_range(self.limits.0, self.limits.1);
+        self.hold = Hold::Nothing;
     }
 
     fn change_octave(&mut self, bpm: f64, to: impl Fn(usize, usize) -> (usize, usize)) -> bool {
         if bpm < self.limits.0 || bpm > self.limits.1 {
             return false;
         }
-        self.set_range(self.limits.0, self.limits.1);
+        self.set_free();
         let changed = self.follower.filter.rearrange(to);
         if changed {
-            self.confine(bpm);
+            self.confine(bpm, Hold::Asked);
             self.forget_announced();
         }
         changed

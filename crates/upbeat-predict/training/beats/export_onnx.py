@@ -29,7 +29,7 @@ def export(path, weights):
     node = graph.node
     y = node('Conv', node('Unsqueeze', 'frame', [2]), 'first.weight', 'first.bias')
     for i in range(train.LAYERS):
-        seen = graph.remember(f'past.{i}', y, [1, train.CHANNELS, 2 << i])
+        seen = graph.remember(f'past.{i}', y, [1, len(weights['first.bias']), 2 << i])
         z = node('Elu', node('Conv', seen, f'past.{i}.weight', f'past.{i}.bias', dilations=[1 << i]))
         y = node('Add', y, node('Conv', z, f'mix.{i}.weight', f'mix.{i}.bias'))
     last = node('Conv', node('Elu', y), 'last.weight', 'last.bias')
@@ -43,9 +43,10 @@ def main():
     parser.add_argument('--golden', required=True)
     a = parser.parse_args()
     path = os.path.join(a.weights, 'beats.safetensors')
-    export(os.path.join(a.weights, 'beats.onnx'), load_arrays(path))
+    weights = load_arrays(path)
+    export(os.path.join(a.weights, 'beats.onnx'), weights)
     torch.set_num_threads(1)
-    net = train.Net()
+    net = train.Net(len(weights['first.bias']))
     net.load_state_dict(load_file(path))
     t, b = np.mgrid[0:300, 0:train.BANDS]
     frames = train.inputs(((t * 7 + b * 13 + t * b) % 29 / 7).astype('f4'))

@@ -9,12 +9,13 @@ KICK, SIDE, SNARE, CLAP, HAT, PEDAL, OPEN, CRASH, RIDE, BELL = 36, 37, 38, 39, 4
 TOMS, SHAKER, TAMB, COW, CONGA, MUTE, CABASA, CLAVE = (50, 47, 45, 43, 41), 70, 54, 56, 63, 62, 69, 75
 KITS = [0, 0, 0, 8, 16, 24, 25, 32, 40, 48]
 BASSES = [32, 33, 33, 34, 35, 36, 38, 39, 43]
+TUNES = [11, 22, 40, 52, 52, 53, 53, 54, 56, 65, 66, 73, 80, 81, 85]
 COMPS = [0, 1, 4, 5, 7, 16, 18, 24, 25, 26, 27, 28, 29, 30, 48, 61, 62, 81, 89]
 
 # name: beats per bar, cells per beat, tempo range, {drum: cells of a bar}; '|' separates beats, digits are tenths of
 # the stroke's velocity. One line of each drum is drawn.
 STYLES = {
-    'rock': (4, 2, 80, 170, {KICK: ['9.|..|9.|..', '9.|..|99|..', '9.|.9|9.|..', '9.|..|.9|.9', '99|..|9.|.9'],
+    'rock': (4, 2, 62, 190, {KICK: ['9.|..|9.|..', '9.|..|99|..', '9.|.9|9.|..', '9.|..|.9|.9', '99|..|9.|.9'],
              SNARE: ['..|9.|..|9.'], 'time': ['87|87|87|87', '8.|8.|8.|8.', '.8|.8|.8|.8']}),
     'floor': (4, 4, 105, 150, {KICK: ['9...|9...|9...|9...'], SNARE: ['....|9...|....|9...', '....|9...|....|9..5', '....|....|....|....'],
               'time': ['..9.|..9.|..9.|..9.', '7595|7595|7595|7595', '7.9.|7.9.|7.9.|7.9.']}),
@@ -41,6 +42,14 @@ STYLES = {
              SNARE: ['....|....|....|9...', '....|9...|....|9...'], 'time': ['....|....|....|....']}),
     'hand': (4, 4, 70, 130, {CONGA: ['..7.|....|..7.|..99', '....|..77|....|..77'], MUTE: ['8...|8...|8...|8...'],
              'time': ['8686|8686|8686|8686', '....|....|....|....'], CLAVE: ['9..9|..9.|..9.|9...', '....|....|....|....']}),
+    'punk': (4, 2, 130, 215, {KICK: ['9.|9.|9.|9.', '9.|.9|9.|.9', '9.|..|99|..'], SNARE: ['.9|.9|.9|.9', '..|9.|..|9.'], 'time': ['9.|9.|9.|9.', '98|98|98|98']}),
+    'double': (4, 4, 85, 170, {KICK: ['8888|8888|8888|8888', '9.88|9.88|9.88|9.88', '9888|....|9888|....'], SNARE: ['....|9...|....|9...'],
+               'time': ['9...|9...|9...|9...', '9.9.|9.9.|9.9.|9.9.']}),
+    'ballad16': (4, 4, 50, 90, {KICK: ['9...|....|9..6|....', '9...|...9|..9.|....'], SNARE: ['....|9...|....|9...', '....|9..2|.2..|9...'],
+                 'time': ['8.7.|8.7.|8.7.|8.7.', '8686|8686|8686|8686', '8...|8...|8...|8...']}),
+    'hop': (4, 4, 70, 108, {KICK: ['9..9|..9.|..9.|....', '9...|..99|....|.9..', '9.9.|...9|..9.|....'], SNARE: ['....|9...|....|9...', '....|9...|...2|9..3'],
+            'time': ['8.7.|8.7.|8.7.|8.77', '8787|8788|8787|8.88', '8...|8.8.|8...|8.8.']}),
+    'four': (4, 2, 70, 180, {KICK: ['9.|9.|9.|9.'], SNARE: ['9.|9.|9.|9.', '..|9.|..|9.', '..|..|..|..'], 'time': ['.8|.8|.8|.8', '86|86|86|86']}),
     'plain': (4, 1, 50, 200, {KICK: ['9|.|9|.', '9|9|9|9', '.|.|.|.'], SNARE: ['.|9|.|9', '.|.|.|.'], 'time': ['8|8|8|8', '9|7|7|7']}),
 }
 
@@ -147,6 +156,27 @@ def accompany(rnd, hit, bars, per_bar, cells, loud, at, programs, bass, comp):
             if comp and comp_line[c]:
                 for p in chord:
                     hit(beat, p, 90 * loud['comp'], 'comp', length, 'comp')
+    if rnd.random() < .5:
+        tune(rnd, hit, bars, per_bar, cells, at, programs, key)
+
+
+def tune(rnd, hit, bars, per_bar, cells, at, programs, key):
+    """A voice or an instrument over it, in short and long notes, less exact than the rest."""
+    programs.update(tune=rnd.choice(TUNES))
+    busy, free, loud, pitch = rnd.uniform(.15, .6), rnd.uniform(.01, .05), rnd.uniform(60, 115), 69
+    steps = [(key + x) % 12 for x in (0, 2, 4, 5, 7, 9, 11)]
+    line = [rnd.random() < busy for _ in range(2 * per_bar * cells)]
+    for bar in range(bars):
+        if bar % 8 == 0:
+            rest = rnd.random() < .3
+        starts = [c for c in range(per_bar * cells) if line[bar % 2 * per_bar * cells + c] and rnd.random() < .9]
+        for c, after in zip(starts, starts[1:] + [per_bar * cells]):
+            pitch = min(84, max(57, pitch + rnd.randint(-5, 5)))
+            while pitch % 12 not in steps:
+                pitch += 1
+            beat = bar * per_bar + c / cells + rnd.gauss(0, free)
+            if not rest and beat > 0:
+                hit(beat, pitch, loud, 'tune', (at(beat + (after - c) / cells) - at(beat)) * rnd.uniform(.5, 1))
 
 
 def place(beats, time):

@@ -1,11 +1,12 @@
-"""Audio to train the beat network on: generated grooves, and POP909 songs (MIT licence) with varied instruments.
+"""Audio to train the beat network on: generated grooves and piano pieces, POP909 songs (MIT licence) with varied
+instruments, and what has no beat: synthetic voices and noises.
 
-  render.py --pop909 DIR --soundfont SF2 --out DIR [--songs N] [--grooves N] [--jobs N]
+  render.py --pop909 DIR --soundfont SF2 [--soundfont …] --out DIR [--songs N] [--grooves N] [--pieces N] [--nones N] [--jobs N]
 
-Writes OUT/NAME.wav (22.05 kHz, mono, 36 s) and OUT/NAME.beats (time, position in the bar, 0 where it is not known). Songs
-are rendered by turns as a piano, as lead, strings and piano, with instruments drawn by chance, with a drum kit, and as a
-piano in bent time; excerpts whose notes are not on the annotated beats are left out. Needs fluidsynth 2.2 or newer on the
-path. Deterministic for a given soundfont; clips that are there already are kept.
+Writes OUT/train/NAME.wav (22.05 kHz, mono, 36 s) and NAME.beats beside it (time, position in the bar, 0 where it is not known;
+empty where there is no beat), and the first 60 songs, 60 grooves, 50 pieces and 50 of nothing to OUT/held instead. Songs are rendered by turns as a piano, as lead, strings and piano, with instruments drawn by chance, with a
+drum kit, and as a piano in bent time; excerpts whose notes are not on the annotated beats are left out. Needs fluidsynth 2.2
+or newer and espeak-ng on the path. Deterministic for given soundfonts; clips that are there already are kept.
 """
 import argparse
 import math
@@ -20,8 +21,11 @@ import numpy as np
 import soundfile
 
 import grooves
+import nothing
+import pieces
 
 RATE, SECONDS = 22050, 36
+HELD = {'song': 60, 'groove': 60, 'piece': 50, 'none': 50}        # not to be trained on
 LEADS = [0, 4, 11, 22, 24, 40, 52, 56, 65, 68, 71, 73, 80, 81, 82]
 PADS = [4, 16, 19, 24, 25, 27, 48, 49, 50, 51, 52, 61, 88, 89, 90, 91, 94]
 CHORDS = [0, 0, 1, 2, 4, 5, 6, 7, 11, 16, 24, 25, 26, 27, 46]
@@ -164,29 +168,52 @@ def write_midi(path, notes, programs):
     midi.save(path)
 
 
-def render(job):
-    name, folder, variant, soundfont, out = job
-    target = os.path.join(out, name + '.wav')
-    if os.path.exists(target):
-        return
-    rnd = random.Random(name)
-    made = song(folder, variant, rnd) if folder else grooves.groove(rnd, SECONDS)
-    if not made or not made[0]:
-        return
-    notes, beats, programs = made
+def play(notes, programs, soundfont, rnd):
     with tempfile.TemporaryDirectory() as scratch:
         midi, raw = os.path.join(scratch, 'a.mid'), os.path.join(scratch, 'a.wav')
         write_midi(midi, notes, programs)
         subprocess.run(['fluidsynth', '-ni', '-q', '-r', str(RATE), '-g', '0.4', '-R', str(rnd.randrange(2)), '-C', '0',
-                        '-o', 'audio.file.type=wav', '-o', 'audio.file.format=s16', '-F', raw, soundfont, midi],
+                        '-o', 'synth.dynamic-sample-loading=1', '-o', 'audio.file.type=wav', '-o', 'audio.file.format=s16', '-F', raw, soundfont, midi],
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         samples = soundfile.read(raw, stop=SECONDS * RATE, always_2d=True)[0].mean(1)
-    samples = np.pad(samples, (0, SECONDS * RATE - len(samples)))
-    if rnd.random() < .4:                                        # a tone control and a noise floor
-        tilt = rnd.uniform(-.6, .6)
-        samples = samples + tilt * np.concatenate([[0], samples[:-1]])
-        floor = np.random.default_rng(rnd.randrange(1 << 30)).standard_normal(len(samples))
-        samples = samples + floor * np.std(samples) * 10 ** rnd.uniform(-3, -1.3)
+    return np.pad(samples, (0, SECONDS * RATE - len(samples)))
+
+
+def master(samples, rnd):
+    """A room, a drive, a tone control, a noise floor, each now and then."""
+    chance = np.random.default_rng(rnd.randrange(1 << 30))
+    if rnd.random() < .3:
+        n = int(rnd.uniform(.15, .9) * RATE)
+        tail = chance.standard_normal(n) * 10 ** (-3 * np.arange(n) / n)
+        tail *= rnd.uniform(.1, .7) / np.sqrt(np.sum(tail ** 2))
+        tail[0] += 1
+        size = 1 << (len(samples) + n).bit_length()
+        samples = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(tail, size), size)[:len(samples)]
+    if rnd.random() < .3:
+        drive = rnd.uniform(.5, 4) / (3 * np.std(samples) + 1e-9)
+        samples = np.tanh(drive * samples) / drive
+    if rnd.random() < .4:
+        samples = samples + rnd.uniform(-.6, .6) * np.concatenate([[0], samples[:-1]])
+        samples = samples + chance.standard_normal(len(samples)) * np.std(samples) * 10 ** rnd.uniform(-3, -1.3)
+    return samples
+
+
+def render(job):
+    kind, name, folder, variant, soundfonts, out = job
+    target = os.path.join(out, name + '.wav')
+    if os.path.exists(target):
+        return
+    rnd = random.Random(name)
+    if kind == 'none':
+        samples, beats = nothing.nothing(rnd, SECONDS, RATE), []
+    else:
+        made = {'song': lambda: song(folder, variant, rnd), 'groove': lambda: grooves.groove(rnd, SECONDS),
+                'piece': lambda: pieces.piece(rnd, SECONDS)}[kind]()
+        if not made or not made[0]:
+            return
+        notes, beats, programs = made
+        samples = play(notes, programs, rnd.choice(soundfonts), rnd)
+    samples = master(samples, rnd)
     gain = min(.1 / (np.sqrt(np.mean(samples ** 2)) + 1e-9), .9 / (np.abs(samples).max() + 1e-9))
     soundfile.write(target, samples * gain * 10 ** rnd.uniform(-.8, 0), RATE, subtype='PCM_16')
     with open(os.path.join(out, name + '.beats'), 'w') as f:
@@ -196,17 +223,24 @@ def render(job):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ('pop909', 'soundfont', 'out'):
+    for name in ('pop909', 'out'):
         parser.add_argument('--' + name, required=True)
-    parser.add_argument('--songs', type=int, default=500)
-    parser.add_argument('--grooves', type=int, default=400)
+    parser.add_argument('--soundfont', required=True, action='append')
+    for name in ('songs', 'grooves', 'pieces', 'nones'):
+        parser.add_argument('--' + name, type=int, default=400)
     parser.add_argument('--jobs', type=int, default=2)
     a = parser.parse_args()
-    os.makedirs(a.out, exist_ok=True)
     names = sorted(n for n in os.listdir(a.pop909) if n.isdigit())
     random.Random(1).shuffle(names)
-    jobs = [('song_' + n, os.path.join(a.pop909, n), i % 5, a.soundfont, a.out) for i, n in enumerate(names[:a.songs])]
-    jobs += [(f'groove_{i:03}', None, 0, a.soundfont, a.out) for i in range(a.grooves)]
+    found = [('song', 'song_' + n, os.path.join(a.pop909, n), i % 5) for i, n in enumerate(names[:a.songs])]
+    for kind, many in (('groove', a.grooves), ('piece', a.pieces), ('none', a.nones)):
+        found += [(kind, f'{kind}_{i:04}', None, 0) for i in range(many)]
+    held = {name for kind, many in HELD.items() for name in sorted(job[1] for job in found if job[0] == kind)[:many]}
+    jobs = []
+    for job in found:
+        out = os.path.join(a.out, 'held' if job[1] in held else 'train')
+        os.makedirs(out, exist_ok=True)
+        jobs.append((*job, a.soundfont, out))
     random.Random(2).shuffle(jobs)
     with multiprocessing.Pool(a.jobs) as pool:
         for _ in pool.imap_unordered(render, jobs):

@@ -1,9 +1,9 @@
 """Trains the beat network on rendered clips; see README.md.
 
-  train.py --audio DIR --features DIR --out FILE.safetensors [--steps N] [--minutes N] [--start FILE]
+  train.py --audio DIR --features DIR --out FILE.safetensors [--channels N] [--steps N] [--minutes N] [--start FILE]
 
---audio holds NAME.beats, --features NAME.f32 as the example `beat_features` writes them. The first 60 grooves and songs
-are kept for validation.
+--audio holds train/NAME.beats and held/NAME.beats, --features train/NAME.f32 and held/NAME.f32 as the example `beat_features`
+writes them. What is held is for validation.
 """
 import argparse
 import glob
@@ -16,19 +16,19 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-BANDS, CHANNELS, LAYERS = 32, 32, 8
+BANDS, LAYERS = 32, 8
 LATE = .06                      # seconds from a beat to the frame that tells of it
 FPS, CHUNK, SKIP = 50, 800, 100  # frames per second, per training example, and unscored at its start
 WEIGHTS = torch.tensor([3., 6.])
 
 
 class Net(torch.nn.Module):
-    def __init__(self):
+    def __init__(self, channels):
         super().__init__()
-        self.first = torch.nn.Conv1d(2 * BANDS, CHANNELS, 1)
-        self.past = torch.nn.ModuleList(torch.nn.Conv1d(CHANNELS, CHANNELS, 3, dilation=2 ** i) for i in range(LAYERS))
-        self.mix = torch.nn.ModuleList(torch.nn.Conv1d(CHANNELS, CHANNELS, 1) for _ in range(LAYERS))
-        self.last = torch.nn.Conv1d(CHANNELS, 2, 1)
+        self.first = torch.nn.Conv1d(2 * BANDS, channels, 1)
+        self.past = torch.nn.ModuleList(torch.nn.Conv1d(channels, channels, 3, dilation=2 ** i) for i in range(LAYERS))
+        self.mix = torch.nn.ModuleList(torch.nn.Conv1d(channels, channels, 1) for _ in range(LAYERS))
+        self.last = torch.nn.Conv1d(channels, 2, 1)
         for mix in self.mix:
             mix.weight.data *= .5
 
@@ -37,6 +37,22 @@ class Net(torch.nn.Module):
         for past, mix in zip(self.past, self.mix):
             y = y + mix(F.elu(past(F.pad(y, (2 * past.dilation[0], 0)))))
         return self.last(F.elu(y))
+
+
+def widened(small, net):
+    """The weights of a net of fewer channels, with new channels that the old ones do not listen to yet."""
+    wide = {}
+    for name, there in net.state_dict().items():
+        old = small[name]
+        new = there.clone()
+        if old.ndim == 3:
+            new[:old.shape[0]] = 0
+            new[:old.shape[0], :old.shape[1]] = old
+        else:
+            new[:] = 0
+            new[:len(old)] = old
+        wide[name] = new
+    return wide
 
 
 def inputs(x):
@@ -48,7 +64,7 @@ def inputs(x):
 def targets(beats, n):
     """Beat and downbeat of each frame, and whether downbeats are known."""
     y = np.zeros((2, n), 'f4')
-    known = len(beats) > 0 and beats[:, 1].max() > 0
+    known = len(beats) == 0 or beats[:, 1].max() > 0          # where there is no beat, there is no downbeat either
     for time, position in beats:
         at = int(round((time + LATE) * FPS)) - 1
         for near, value in ((at, 1.), (at - 1, .5), (at + 1, .5)):
@@ -64,12 +80,13 @@ def load(audio, features):
     for path in sorted(glob.glob(os.path.join(features, '*.f32'))):
         name = os.path.basename(path)[:-4]
         x = np.fromfile(path, '<f4').reshape(-1, BANDS).astype('f2')
-        clips.append((name, x, np.loadtxt(os.path.join(audio, name + '.beats')).reshape(-1, 2)))
+        with open(os.path.join(audio, name + '.beats')) as lines:
+            clips.append((name, x, np.array([line.split() for line in lines], float).reshape(-1, 2)))
     return clips
 
 
-def draw(clip, rng):
-    """A piece of a clip: other speed, other tone."""
+def draw(clip, rng, voices):
+    """A piece of a clip: other speed, other tone, someone speaking meanwhile."""
     _, x, beats = clip
     speed = math.exp(rng.uniform(-.2, .2)) if rng.random() < .6 else 1.
     length = min(CHUNK, int(len(x) / 2 / speed) - 2)
@@ -81,6 +98,10 @@ def draw(clip, rng):
     if rng.random() < .6:
         tone = np.interp(np.arange(BANDS), np.linspace(0, BANDS - 1, 5), rng.normal(0, .35, 5))
         y = np.maximum(y + tone * np.minimum(y, 1), 0)
+    if rng.random() < .15 and voices:
+        _, voice, _ = voices[rng.integers(len(voices))]
+        first, gain = rng.integers(len(voice) - 2 * length), 10 ** rng.uniform(-1.2, 0)
+        y = np.log1p((np.expm1(y) + gain * np.expm1(voice[first:first + 2 * length:2].astype('f4'))) / (1 + gain))
     if rng.random() < .2:                                    # as if there were nothing before
         y[:rng.integers(1, length // 2)] = 0
     b = beats.copy()
@@ -105,20 +126,19 @@ def main():
     parser.add_argument('--minutes', type=float, default=600)
     parser.add_argument('--steps', type=int, default=100000)
     parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--start', help='weights to go on from')
+    parser.add_argument('--channels', type=int, default=48)
+    parser.add_argument('--start', help='weights to go on from, of as many channels or fewer')
     a = parser.parse_args()
     torch.manual_seed(1)
     torch.set_num_threads(a.threads)
     rng = np.random.default_rng(1)
-    clips = load(a.audio, a.features)
-    held = {n for kind in ('groove', 'song') for n in sorted(c[0] for c in clips if c[0].startswith(kind))[:60]}
-    train = [c for c in clips if c[0] not in held]
-    check = [c for c in clips if c[0] in held]
+    train, check = (load(os.path.join(a.audio, part), os.path.join(a.features, part)) for part in ('train', 'held'))
+    voices = [c for c in train if c[0].startswith('none')]
     print(len(train), 'clips to train on,', len(check), 'held out', flush=True)
-    validation = [[torch.tensor(np.stack(p)) for p in zip(*[draw(c, rng) for c in check])] for _ in range(2)]
-    net = Net()
+    validation = [[torch.tensor(np.stack(p)) for p in zip(*[draw(c, rng, []) for c in check])] for _ in range(2)]
+    net = Net(a.channels)
     if a.start:
-        net.load_state_dict(load_file(a.start))
+        net.load_state_dict(widened(load_file(a.start), net))
     print(sum(p.numel() for p in net.parameters()), 'weights', flush=True)
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=.01)
     began, step, sums = time.time(), 0, np.zeros(2)
@@ -128,7 +148,7 @@ def main():
             break
         for group in optimizer.param_groups:
             group['lr'] = 3e-3 * min(1, step / 100) * (.5 + .5 * math.cos(math.pi * done)) + 1e-6
-        x, y, mask = (torch.tensor(np.stack(p)) for p in zip(*[draw(train[i], rng) for i in rng.integers(0, len(train), 20)]))
+        x, y, mask = (torch.tensor(np.stack(p)) for p in zip(*[draw(train[i], rng, voices) for i in rng.integers(0, len(train), 20)]))
         losses = loss_of(net, x, y, mask)
         optimizer.zero_grad()
         losses.sum().backward()
