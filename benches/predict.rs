@@ -51,10 +51,11 @@ fn predictors(c: &mut Criterion) {
     feed(c, "beats by onsets, 1 s", second, beats(FrontEnd::Onset), &song);
     feed(c, "beats, one step of 10 ms", step, beats(FrontEnd::Network), &song);
     feed(c, "beats by onsets, one step of 10 ms", step, beats(FrontEnd::Onset), &song);
-    // As at quality LOW: the network rests.
-    let mut rests = beats(FrontEnd::Network);
-    rests.set_front_end(FrontEnd::Onset);
-    feed(c, "beats, the network at rest, 1 s", second, rests, &song);
+    // As at quality LOW: the network rests, and what is to come is estimated in one frame of 8.
+    let mut low = beats(FrontEnd::Network);
+    low.set_front_end(FrontEnd::Onset);
+    low.set_prediction_interval(8);
+    feed(c, "beats at quality LOW, 1 s", second, low, &song);
     let chords = ChordRecognizer::new(&ChordConfig::new(rate)).expect("usual settings");
     feed(c, "chords and keys, 1 s", second, chords, &song);
     let energy = EnergyTracker::new(&EnergyConfig::new(rate, 1)).expect("usual settings");

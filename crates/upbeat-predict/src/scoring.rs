@@ -110,6 +110,13 @@ impl Scorer {
         })
     }
 
+    /// Forgets all predictions and how they have fared.
+    pub fn reset(&mut self) {
+        self.waiting.clear();
+        self.score = Score::default();
+        self.reliability = Reliability::default();
+    }
+
     /// Keeps the prediction that something will be at `at`, made with `confidence`.
     pub fn predict(&mut self, at: SampleIndex, confidence: f32) {
         if self.waiting.len() == self.capacity {
@@ -259,6 +266,10 @@ mod tests {
         assert_eq!((score.made, score.hits), (3, 1));
         assert!((score.bias.unwrap() + 0.020).abs() < 1e-12);
         assert_eq!(score.accuracy(), Some(1.0 / 3.0));
+        scorer.reset();
+        scorer.settle(SampleIndex(10_000));
+        assert_eq!(scorer.score(), Score::default());
+        assert_eq!(scorer.reliability().calibration_error(), None);
     }
 
     #[test]

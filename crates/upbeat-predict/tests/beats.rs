@@ -205,6 +205,36 @@ fn beats_ahead_follow_each_other_and_get_less_sure() {
 }
 
 #[test]
+fn confidence_learns_from_how_beats_fare_and_starts_anew_with_the_stream() {
+    let config = config(RATE);
+    let mut tracker = BeatTracker::new(&config).unwrap();
+    let song = clicks(150.0, RATE, 60.0);
+    let first = hear(&mut tracker, 0, &song, config.sample_rate);
+    let mean = |from: f64, to: f64| {
+        let inside = first.iter().filter(|(_, now)| (from..to).contains(now));
+        let of: Vec<f32> = inside.map(|(beat, _)| beat.confidence).collect();
+        of.iter().sum::<f32>() / of.len() as f32
+    };
+    // All of these beats come true, so that what is said of them nears 1.
+    let right = f_measure(
+        &(0..149).map(|n| 0.25 + 0.4 * f64::from(n)).collect::<Vec<_>>(),
+        &times(&first, RATE),
+        59.0,
+    );
+    assert!(right > 0.99, "{right}");
+    let [early, late] = [mean(8.0, 14.0), mean(50.0, 59.0)];
+    println!("{early} after 8 s, {late} after 50 s");
+    assert!(1.0 - late < 0.5 * (1.0 - early), "{early}, then {late}");
+    // Long after, another stream.
+    let from = 1000 * u64::from(RATE);
+    let again = hear(&mut tracker, from, &song, config.sample_rate);
+    assert_eq!(first.len(), again.len());
+    for ((a, _), (b, _)) in first.iter().zip(&again) {
+        assert_eq!((a.at + from, a.confidence), (b.at, b.confidence));
+    }
+}
+
+#[test]
 fn octaves_can_be_chosen() {
     let rate = SampleRate::new(RATE).unwrap();
     let sound = clicks(100.0, RATE, 18.0);

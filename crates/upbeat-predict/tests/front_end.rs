@@ -74,6 +74,31 @@ fn on_grooves_no_beat_is_missed_or_doubled() {
 }
 
 #[test]
+fn seldom_looking_ahead_is_later_but_misses_nothing() {
+    for seed in 0..N_STYLES as u64 {
+        let groove = groove(seed, RATE, 24.0);
+        let [often, seldom] = [1, 8].map(|frames| {
+            let mut tracker = tracker(FrontEnd::Network);
+            tracker.set_prediction_interval(frames);
+            let mut beats = Vec::new();
+            tracker.process(SampleIndex(0), &groove.samples, |now, estimate| {
+                beats.extend(estimate.beat.map(|beat| (beat.at, beat.at.0.saturating_sub(now.0))));
+            });
+            beats
+        });
+        let found: Vec<f64> = seldom.iter().map(|(at, _)| at.0 as f64 / f64::from(RATE)).collect();
+        assert_eq!(faults(&groove, &found, 10.0, 23.5), 0, "groove {seed}");
+        let least = |beats: &[(SampleIndex, u64)]| {
+            let leads = beats.iter().map(|(_, lead)| *lead as f64 / f64::from(RATE));
+            leads.fold(f64::INFINITY, f64::min)
+        };
+        // Settings ask for 0.25 s.
+        assert!(least(&often) > 0.23, "{}", least(&often));
+        assert!(least(&seldom) > 0.16 && least(&seldom) < least(&often), "{}", least(&seldom));
+    }
+}
+
+#[test]
 fn beats_come_when_they_should_by_either() {
     // Exact clicks tell whether the two are heard at the same time.
     let mut clicks = vec![0.0; 30 * RATE as usize];

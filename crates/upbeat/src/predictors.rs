@@ -56,7 +56,8 @@ impl Predictors {
         ]
     }
 
-    /// Leaves out what these settings leave out; at `LOW` beats are followed by their onsets alone.
+    /// Leaves out what these settings leave out; at `LOW` beats are followed by their onsets alone. The frames of the
+    /// prediction interval are those of beats, of 10 ms.
     pub(crate) fn set_quality(&mut self, settings: &QualitySettings) {
         let (items, first) = (settings.items, Feature::ALL.len());
         self.beats.rests = !items.contains(first);
@@ -65,6 +66,7 @@ impl Predictors {
         if let Some(beats) = &mut self.beats.predictor {
             let low = settings.level == QualityLevel::Low;
             beats.tracker.set_front_end(if low { FrontEnd::Onset } else { FrontEnd::Network });
+            beats.tracker.set_prediction_interval(settings.prediction_interval);
         }
     }
 

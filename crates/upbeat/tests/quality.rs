@@ -62,11 +62,15 @@ fn at_low_beats_are_followed_by_their_onsets_and_above_by_the_network() {
             });
         });
     };
-    let (low, high) = (2048 + 560 * HOP, 2048 + 860 * HOP);
-    hear(&mut tracker, 0, low);
+    let [medium, low, high] = [500, 560, 860].map(|hop| 2048 + hop * HOP);
+    hear(&mut tracker, 0, medium);
+    tracker.set_prediction_interval(4);
+    hear(&mut tracker, medium, low);
     tracker.set_front_end(FrontEnd::Onset);
+    tracker.set_prediction_interval(8);
     hear(&mut tracker, low, high);
     tracker.set_front_end(FrontEnd::Network);
+    tracker.set_prediction_interval(2);
     hear(&mut tracker, high, song.len() / 2);
     assert_eq!(found, expected);
 

@@ -24,6 +24,8 @@ pub(crate) struct Follower {
     ahead: Box<[f32]>,
     /// Frames so far.
     pub(crate) count: u64,
+    /// What is to come is estimated in every frame whose number this divides.
+    pub(crate) every: u64,
     history: Box<[Heard; HISTORY]>,
     lead: usize,
     /// The beats announced last, the oldest first; those after the first `heard` have not been heard yet.
@@ -121,6 +123,7 @@ impl Follower {
             ahead: vec![0.0; 1024].into(),
             filter,
             count: 0,
+            every: 1,
             history: Box::new([Heard::default(); HISTORY]),
             lead: 0,
             announced: [0.0; RECENT],
@@ -232,8 +235,7 @@ impl Follower {
         let now = self.count as f64;
         self.count += 1;
         followed.found = self.hear(now);
-        let frames = self.look_ahead(now);
-        if frames <= self.lead {
+        if self.count.is_multiple_of(self.every) && self.look_ahead(now) <= self.lead {
             followed.beat = Some(self.next);
             followed.change = self.announce();
         }
@@ -355,7 +357,7 @@ impl Follower {
         } else {
             (BASS_WEIGHT * low).exp()
         });
-        (if by_net { net[0] > 0.3 } else { onset[0] > 0.2 }).then_some(at)
+        (if by_net { net[0] > HEARD.max(2.0 * net[1]) } else { onset[0] > 0.2 }).then_some(at)
     }
 
     /// Where in the bar the beat `n` after the next one is.
@@ -405,6 +407,8 @@ const LATER: u64 = 3;
 const WARM_UP: u32 = 500;
 /// How many frames after the beat is announced for it can still be heard.
 const AFTER: i64 = 5;
+/// A beat was heard where the network thinks so at least this much, and twice as much as half-way before it.
+const HEARD: f32 = 0.15;
 /// A beat is what lies within 7 frames, 70 ms.
 const REACH: i32 = 7;
 /// Below this mean amplitude of the bands is silence, about −80 dB of music.

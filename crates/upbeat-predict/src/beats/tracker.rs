@@ -14,7 +14,8 @@ pub struct Prediction {
     pub at: SampleIndex,
     /// The standard deviation of the time, in seconds, if there is such a beat at all.
     pub std_dev: f64,
-    /// The chance that the beat is within 70 ms of that time.
+    /// The chance that the beat is within 70 ms of that time: told from [`evidence`](Self::evidence), and corrected by how
+    /// beats of such confidence have fared in this stream so far.
     pub confidence: f32,
     /// Where in the bar it is; `None` before the second beat.
     pub bar_position: Option<BarPosition>,
@@ -104,6 +105,8 @@ struct Core {
     announced: [Option<Prediction>; 8],
     now: SampleIndex,
     scorers: [Scorer; 3],
+    /// How the confidences have fared as they were before they were corrected by this.
+    uncorrected: Scorer,
     last_tap: Option<f64>,
 }
 
@@ -162,6 +165,7 @@ impl BeatTracker {
             announced: [None; 8],
             now: SampleIndex(0),
             scorers: [scorer()?, scorer()?, scorer()?],
+            uncorrected: scorer()?,
             last_tap: None,
         };
         Ok(Self { spectrum: BeatSpectrum::new(rate)?, core })
@@ -279,8 +283,16 @@ impl BeatTracker {
         core.follower.set_front_end(front_end)
     }
 
+    /// Estimates what is to come in every `frames`th frame of 10 ms only, from 1, as at first, to 10; other values count as the
+    /// nearest of these. Saves work; beats are announced up to so much later, and still once each.
+    pub fn set_prediction_interval(&mut self, frames: u32) {
+        self.core.follower.every = u64::from(frames.clamp(1, 10));
+    }
+
     /// How the beats announced so far, and those foretold further ahead, have fared: whether something that
-    /// sounds like a beat was heard within 70 ms of them. A beat that is felt but not played counts as missed.
+    /// sounds like a beat, more than what lies half-way between, was heard within 70 ms of them. A beat that is felt but
+    /// not played counts as missed. Confidences are corrected by this as the stream goes on
+    /// ([`Reliability::calibrated`](crate::scoring::Reliability::calibrated)).
     #[must_use]
     pub const fn score(&self, horizon: Horizon) -> &Scorer {
         &self.core.scorers[horizon as usize]
@@ -361,7 +373,7 @@ impl Core {
         Prediction {
             at: self.time.index(beat.at),
             std_dev: beat.std_dev / FRAME_RATE,
-            confidence: beat.confidence,
+            confidence: self.uncorrected.reliability().calibrated(beat.confidence),
             bar_position: beat.bar_position,
             evidence,
         }
@@ -390,13 +402,16 @@ impl Core {
         if let Some(frame) = followed.found {
             let at = self.time.index(frame);
             self.scorers.iter_mut().for_each(|scorer| scorer.found(at));
+            self.uncorrected.found(at);
         }
         let delay = self.time.rate.samples(0.2);
         let settled = SampleIndex(self.now.0.saturating_sub(delay));
-        let beat =
-            followed.beat.map(|beat| self.prediction(&beat)).filter(|_| self.follower.follows);
-        if let Some(beat) = beat {
+        let announced = followed.beat.filter(|_| self.follower.follows);
+        let beat = announced.map(|beat| self.prediction(&beat));
+        if let Some((announced, beat)) = announced.zip(beat) {
             self.scorers.iter_mut().for_each(|scorer| scorer.settle(settled));
+            self.uncorrected.settle(settled);
+            self.uncorrected.predict(beat.at, announced.confidence);
             self.announced.rotate_left(1);
             self.announced[7] = Some(beat);
             self.scorers[0].predict(beat.at, beat.confidence);
@@ -445,6 +460,7 @@ impl Core {
                     self.set_free();
                 }
                 self.follower.reset();
+                self.uncorrected.reset();
                 self.time.origin = at;
                 self.time.start = 0.0;
                 self.announced = [None; 8];
