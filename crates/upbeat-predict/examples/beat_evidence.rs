@@ -3,11 +3,12 @@
 //! `cargo run --release -p upbeat-predict --example beat_evidence -- OUT [--onsets] SONG.wav…` writes `OUT/SONG.txt` for each
 //! song: a line for each beat announced, also where there seems to be none, with its time and its evidence.
 
+mod wav;
+
 use std::error::Error;
 use std::fmt::Write;
-use std::path::Path;
 
-use upbeat_core::{SampleIndex, SampleRate, Stage};
+use upbeat_core::{SampleIndex, Stage};
 use upbeat_predict::beats::{BeatConfig, BeatTracker, FrontEnd};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -18,16 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (out, songs) =
         arguments.split_first().ok_or("usage: beat_evidence OUT [--onsets] SONG.wav…")?;
     for song in songs {
-        let mut reader = hound::WavReader::open(song)?;
-        let spec = reader.spec();
-        if spec.channels != 1 || spec.bits_per_sample != 16 {
-            return Err(format!("{song}: 16-bit mono files only").into());
-        }
-        let samples: Vec<f32> = reader
-            .samples::<i16>()
-            .map(|s| s.map(|s| f32::from(s) / 32_768.0))
-            .collect::<Result<_, _>>()?;
-        let rate = SampleRate::new(spec.sample_rate)?;
+        let (rate, samples) = wav::read(song)?;
         let mut config = BeatConfig::new(rate);
         config.threshold = 0.0;
         if onsets {
@@ -44,9 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 text.push('\n');
             }
         });
-        let name = Path::new(song).with_extension("txt");
-        let name = name.file_name().ok_or("a song without a name")?;
-        std::fs::write(Path::new(out).join(name), text)?;
+        std::fs::write(wav::target(out, song, "txt")?, text)?;
     }
     Ok(())
 }
