@@ -66,7 +66,8 @@ pub struct EnergyTransition {
     pub at: SampleIndex,
     /// How many decibels louder it is after than before.
     pub change: f32,
-    /// The chance that the change is one when looked at afterwards (4 s against 4 s).
+    /// The chance that the change is one when looked at afterwards (4 s against 4 s). Of a build, that a drop ends it:
+    /// `(2 + d) / (4 + b)` where `d` of the `b` builds of this stream so far have been ended by one.
     pub confidence: f32,
 }
 
@@ -270,6 +271,9 @@ struct Track {
     stable: bool,
     /// How many tenths ago the last build was still going on.
     since_build: usize,
+    /// How many builds have ended, and how many of them with a drop.
+    builds: u32,
+    drops: u32,
 }
 
 impl Track {
@@ -286,6 +290,8 @@ impl Track {
             since: LONG_AGO,
             stable: true,
             since_build: LONG_AGO,
+            builds: 0,
+            drops: 0,
         }
     }
 
@@ -295,6 +301,7 @@ impl Track {
         self.range = Range::new();
         (self.slow, self.fast) = (Peaks::default(), Peaks::default());
         (self.since, self.stable, self.since_build) = (LONG_AGO, true, LONG_AGO);
+        (self.builds, self.drops) = (0, 0);
     }
 
     fn push(&mut self, at: SampleIndex, momentary: Option<f32>, highs: f32) -> Energy {
@@ -322,10 +329,11 @@ impl Track {
         let slow = self.slow.push(slow).filter(|d| d.abs() >= self.threshold);
         let fast = self.fast.push(fast).filter(|d| *d >= FAST_THRESHOLD);
         // Momentary loudness lags by 1.5 tenths; the border is between two tenths.
-        let place = |back: usize| {
-            SampleIndex((at.0 + self.tenth / 2).saturating_sub(back as u64 * self.tenth))
-        };
-        let ended = |back: usize| self.since_build <= back + BUILD_TO_DROP;
+        let tenth = self.tenth;
+        let place =
+            |back: usize| SampleIndex((at.0 + tenth / 2).saturating_sub(back as u64 * tenth));
+        let since_build = self.since_build;
+        let ended = |back: usize| since_build <= back + BUILD_TO_DROP;
 
         for (found, back) in [(fast.filter(|_| ended(FAST)), FAST), (slow, self.confirm)] {
             let back = back + Peaks::REACH;
@@ -343,10 +351,12 @@ impl Track {
                 change,
                 confidence: confidence(change, self.threshold),
             };
-            (self.since, self.stable, self.since_build) = (back, false, LONG_AGO);
+            (self.since, self.stable) = (back, false);
+            self.end_build(kind == EnergyKind::Drop);
             return Some(transition);
         }
-        if let Some(change) = self.build() {
+        // What has grown by a transition has not grown steadily.
+        if let Some(change) = self.build().filter(|_| self.since >= BUILD) {
             let begins = self.since_build == LONG_AGO;
             self.since_build = 0;
             if begins {
@@ -355,11 +365,11 @@ impl Track {
                     kind: EnergyKind::Build,
                     at,
                     change,
-                    confidence: BUILD_CONFIDENCE,
+                    confidence: (2 + self.drops) as f32 / (4 + self.builds) as f32,
                 });
             }
         } else if self.since_build > BUILD_TO_DROP + self.confirm + Peaks::REACH {
-            self.since_build = LONG_AGO;
+            self.end_build(false);
         }
         if !self.stable && self.since >= STABLE {
             self.stable = true;
@@ -372,6 +382,14 @@ impl Track {
             });
         }
         None
+    }
+
+    fn end_build(&mut self, with_drop: bool) {
+        if self.since_build < LONG_AGO {
+            self.builds += 1;
+            self.drops += u32::from(with_drop);
+        }
+        self.since_build = LONG_AGO;
     }
 
     /// Level of the last `after` tenths over that of the 4 s before them, in decibels.
@@ -523,5 +541,3 @@ const BUILD: usize = 60;
 const BUILD_TO_DROP: usize = 40;
 const STABLE: usize = 80;
 const LONG_AGO: usize = 10_000;
-/// Not measured on real builds, of which no annotated set was at hand.
-const BUILD_CONFIDENCE: f32 = 0.5;

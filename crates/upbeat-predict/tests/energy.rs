@@ -125,6 +125,21 @@ fn a_build_is_announced_before_its_drop() {
 }
 
 #[test]
+fn builds_are_trusted_as_much_as_earlier_ones_have_deserved() {
+    const RATE: u32 = 16_000;
+    let section = |seconds, level, builds| Section { seconds, level, builds };
+    for (after, drops) in [(-10.0, true), (-24.0, false)] {
+        let pair = |_| [section(18.0, -24.0, true), section(14.0, after, false)];
+        let sections: Vec<Section> = (0..4).flat_map(pair).collect();
+        let found = listen(&play(&sections, RATE, &mut Random::new(2)), RATE);
+        let builds = found.iter().filter(|(_, t)| t.kind == EnergyKind::Build);
+        let confidences: Vec<f32> = builds.map(|(_, t)| t.confidence).collect();
+        let after = |n: f32| if drops { (2.0 + n) / (4.0 + n) } else { 2.0 / (4.0 + n) };
+        assert_eq!(confidences, [0.0, 1.0, 2.0, 3.0].map(after), "{found:?}");
+    }
+}
+
+#[test]
 fn steady_sound_and_silence_have_no_transitions() {
     let mut random = Random::new(5);
     let steady = play(&[Section { seconds: 40.0, level: -20.0, builds: false }], 8000, &mut random);
