@@ -130,20 +130,25 @@ pub struct OnsetPicker {
     continuity: Continuity,
 }
 
+/// What the longest windows hold: a minute of 17 476 hops per second.
+const MAX_HOPS: f64 = 1_048_576.0;
+
 impl OnsetPicker {
     /// Allocates all that will ever be needed.
     ///
     /// # Errors
     ///
-    /// If a time is not from 0 to 60 s, if `delta` is not at least 0, if the memory of peaks is not above 0
-    /// or their floor not at least 0.
+    /// If a time is not from 0 to 60 s, or longer than 2²⁰ hops, if `delta` is not at least 0, if the memory of
+    /// peaks is not above 0 or their floor not at least 0.
     pub fn new(config: &OnsetPickerConfig) -> Result<Self, ConfigError> {
         let OnsetPickerConfig { frames, pre_max, post_max, pre_avg, post_avg, wait, .. } = *config;
         let hops = |parameter, seconds: f64| {
             let holds = (0.0..=60.0).contains(&seconds);
             ConfigError::require(holds, parameter, "from 0 to 60 s", seconds)?;
             // A whole number of hops stays one, whatever the division makes of it.
-            Ok((seconds * frames.frame_rate() + 1e-9) as usize)
+            let hops = seconds * frames.frame_rate() + 1e-9;
+            ConfigError::require(hops <= MAX_HOPS, parameter, "at most 2^20 hops", seconds)?;
+            Ok(hops as usize)
         };
         ConfigError::require(config.delta >= 0.0, "delta", "at least 0", config.delta)?;
         let decay = match config.scale {
@@ -386,6 +391,8 @@ mod tests {
         assert_eq!(refused(|c| c.pre_avg = 1e9), "pre_avg");
         assert_eq!(refused(|c| c.post_avg = -1.0), "post_avg");
         assert_eq!(refused(|c| c.wait = 61.0), "wait");
+        // A minute of samples at a rate that no sound has would fill all memory.
+        assert_eq!(refused(|c| (c.frames, c.pre_max) = (spec(2, 1, u32::MAX), 59.0)), "pre_max");
         assert_eq!(refused(|c| c.delta = f32::NAN), "delta");
         assert_eq!(refused(|c| c.scale = OnsetScale::Peak { memory: 0.0, floor: 0.0 }), "memory");
         assert_eq!(
