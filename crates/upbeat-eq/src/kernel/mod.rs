@@ -5,6 +5,19 @@
 //! are those of real signals whatever the coefficients did, and the path from one sample to the next is a
 //! single multiply-add. They differ in rounding only, by fused multiply-adds.
 
+/// Calls the function, compiled for as many sections as there are and for whether their coefficients move.
+macro_rules! by_count {
+    ($run:ident($sections:ident, $memory:ident, $block:ident, $end:ident): $($count:literal => $size:literal),+) => {
+        match ($sections.now.len(), !$sections.step.is_empty()) {
+            $(
+                ($count, false) => $run::<$size, false>($sections, $memory, $block, $end),
+                ($count, true) => $run::<$size, true>($sections, $memory, $block, $end),
+            )+
+            (count, _) => unreachable!("{count} sections in one pass"),
+        }
+    };
+}
+
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;

@@ -8,26 +8,7 @@ pub(super) fn run(
     block: &mut [[f64; 2]],
     end: &mut [Coefficients],
 ) {
-    let moving = !sections.step.is_empty();
-    match (sections.now.len(), moving) {
-        (1, false) => cascade::<1, false>(sections, memory, block, end),
-        (2, false) => cascade::<2, false>(sections, memory, block, end),
-        (3, false) => cascade::<3, false>(sections, memory, block, end),
-        (4, false) => cascade::<4, false>(sections, memory, block, end),
-        (5, false) => cascade::<5, false>(sections, memory, block, end),
-        (6, false) => cascade::<6, false>(sections, memory, block, end),
-        (7, false) => cascade::<7, false>(sections, memory, block, end),
-        (8, false) => cascade::<8, false>(sections, memory, block, end),
-        (1, true) => cascade::<1, true>(sections, memory, block, end),
-        (2, true) => cascade::<2, true>(sections, memory, block, end),
-        (3, true) => cascade::<3, true>(sections, memory, block, end),
-        (4, true) => cascade::<4, true>(sections, memory, block, end),
-        (5, true) => cascade::<5, true>(sections, memory, block, end),
-        (6, true) => cascade::<6, true>(sections, memory, block, end),
-        (7, true) => cascade::<7, true>(sections, memory, block, end),
-        (8, true) => cascade::<8, true>(sections, memory, block, end),
-        (count, _) => unreachable!("{count} sections in one pass"),
-    }
+    by_count!(cascade(sections, memory, block, end): 1 => 1, 2 => 2, 3 => 3, 4 => 4, 5 => 5, 6 => 6, 7 => 7, 8 => 8);
 }
 
 /// A number on both channels.

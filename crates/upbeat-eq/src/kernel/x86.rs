@@ -33,22 +33,9 @@ pub(super) fn run(
     end: &mut [Coefficients],
 ) {
     assert!(is_supported(), "Kernel::resolve() chooses this only where it can run");
-    let moving = !sections.step.is_empty();
     // SAFETY: the functions need AVX2 and FMA, which the processor has: asserted above. They are safe
     // otherwise.
-    unsafe {
-        match (sections.now.len(), moving) {
-            (2, false) => cascade::<1, false>(sections, memory, block, end),
-            (4, false) => cascade::<2, false>(sections, memory, block, end),
-            (6, false) => cascade::<3, false>(sections, memory, block, end),
-            (8, false) => cascade::<4, false>(sections, memory, block, end),
-            (2, true) => cascade::<1, true>(sections, memory, block, end),
-            (4, true) => cascade::<2, true>(sections, memory, block, end),
-            (6, true) => cascade::<3, true>(sections, memory, block, end),
-            (8, true) => cascade::<4, true>(sections, memory, block, end),
-            (count, _) => unreachable!("{count} sections in one pass"),
-        }
-    }
+    unsafe { by_count!(cascade(sections, memory, block, end): 2 => 1, 4 => 2, 6 => 3, 8 => 4) }
 }
 
 /// As [`super::read`].
