@@ -4,6 +4,7 @@
 
 use upbeat_core::{SampleIndex, SampleRate, Stage};
 use upbeat_predict::beats::{BeatConfig, BeatTracker, FrontEnd, Horizon, Prediction, Relation};
+use upbeat_testkit::beats;
 use upbeat_testkit::groove::{N_STYLES, groove};
 use upbeat_testkit::signal;
 
@@ -37,18 +38,12 @@ fn times(beats: &[(Prediction, f64)], rate: u32) -> Vec<f64> {
 
 /// F within 70 ms, after the first 5 s.
 fn f_measure(truth: &[f64], found: &[f64], end: f64) -> f64 {
-    let inside = |t: &&f64| **t >= 5.0 && **t < end;
-    let truth: Vec<f64> = truth.iter().filter(inside).copied().collect();
-    let found: Vec<f64> = found.iter().filter(inside).copied().collect();
-    let mut hits = 0;
-    let mut free = found.clone();
-    for t in &truth {
-        if let Some(n) = free.iter().position(|f| (f - t).abs() <= 0.07) {
-            free.remove(n);
-            hits += 1;
-        }
-    }
-    2.0 * f64::from(hits) / (truth.len() + found.len()) as f64
+    let inside = |times: &[f64]| {
+        let mut times = beats::from(5.0, times);
+        times.retain(|t| *t < end);
+        times
+    };
+    beats::f_measure(&inside(truth), &inside(found), 0.07)
 }
 
 /// Clicks at `bpm`, the first at 0.25 s.
