@@ -4,8 +4,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use upbeat::core::{SampleIndex, SampleRate};
-use upbeat::predict::beats::{BarPosition, BeatEstimate};
-use upbeat::sync::{Bar, Beat, Cue, SyncOut};
+use upbeat::predict::beats::{BeatEstimate, Prediction};
+use upbeat::sync::SyncOut;
+use upbeat::{Event, EventKind, Listener};
 
 pub(crate) struct Room {
     out: SyncOut,
@@ -29,23 +30,14 @@ impl Room {
 
     pub(crate) fn tell(&mut self, heard: SampleIndex, estimate: &BeatEstimate) {
         let bpm = estimate.tempo;
-        let same = match (self.told, bpm) {
-            (Some(told), Some(bpm)) => (bpm / told - 1.0).abs() < 0.02,
-            (told, bpm) => told.is_some() == bpm.is_some(),
-        };
-        if !same {
+        if estimate.has_new_tempo(self.told) {
             self.told = bpm;
-            self.out.tell(heard, heard, &Cue::Tempo { bpm });
+            self.out.event(&Event::new(heard, heard, EventKind::Tempo { bpm }));
         }
-        if let Some(beat) = estimate.beat {
-            let bar = beat.bar_position.map(|BarPosition { beat, metre, confidence }| Bar {
-                beat,
-                beats: metre.beats(),
-                confidence,
-            });
-            let (confidence, std_dev) = (beat.confidence, beat.std_dev);
-            let cue = Cue::Beat(Beat { bpm, confidence, std_dev, bar });
-            self.out.tell(beat.at, heard, &cue);
+        if let Some(Prediction { at, std_dev, confidence, bar_position, .. }) = estimate.beat {
+            let tempi = [None; 3];
+            let kind = EventKind::Beat { std_dev, confidence, bar_position, bpm, tempi };
+            self.out.event(&Event::new(at, heard, kind));
         }
     }
 }

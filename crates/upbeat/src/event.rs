@@ -21,6 +21,14 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+impl Event {
+    /// An event, for listeners that are told by something else than a pipeline.
+    #[must_use]
+    pub const fn new(at: SampleIndex, heard: SampleIndex, kind: EventKind) -> Self {
+        Self { at, heard, kind }
+    }
+}
+
 /// The kinds of [`Event`]s.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -160,11 +160,7 @@ impl Beats {
         let mut announced = None;
         tracker.process(at, mono, |at, estimate| {
             let bpm = estimate.tempo;
-            let same = match (*told, bpm) {
-                (Some(told), Some(bpm)) => (bpm / told - 1.0).abs() < 0.02,
-                (told, bpm) => told.is_some() == bpm.is_some(),
-            };
-            if !same {
+            if estimate.has_new_tempo(*told) {
                 *told = bpm;
                 tell(at, EventKind::Tempo { bpm });
             }

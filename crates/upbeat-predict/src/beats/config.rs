@@ -7,7 +7,7 @@ pub enum FrontEnd {
     /// bars begin.
     #[default]
     Network,
-    /// The onset strength alone: a sixth cheaper, nothing learned.
+    /// The onset strength alone: a fifth cheaper, nothing learned.
     Onset,
 }
 

@@ -40,6 +40,17 @@ pub struct BeatEstimate {
     pub tempo_change: Option<TempoChange>,
 }
 
+impl BeatEstimate {
+    /// Whether the tempo is news to whom it was last said to be `told`: known now, or lost, or another by 2 %.
+    #[must_use]
+    pub fn has_new_tempo(&self, told: Option<f64>) -> bool {
+        match (told, self.tempo) {
+            (Some(told), Some(bpm)) => (bpm / told - 1.0).abs() >= 0.02,
+            (told, bpm) => told.is_some() != bpm.is_some(),
+        }
+    }
+}
+
 /// How far ahead a prediction was made that [`BeatTracker::score`] tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Horizon {
