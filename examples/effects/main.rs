@@ -10,6 +10,9 @@
 //! the same effects into a WAV file, which is also how the effects are tested.
 
 mod chain;
+#[cfg(feature = "device")]
+#[path = "../common/keys.rs"]
+mod keys;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -103,8 +106,7 @@ fn play(settings: &Settings) -> Result<(), Box<dyn Error>> {
     use std::sync::{Arc, Mutex, PoisonError};
     use std::time::Duration;
 
-    use ratatui::crossterm::event::{self, Event, KeyCode};
-    use ratatui::crossterm::terminal;
+    use ratatui::crossterm::event::KeyCode;
     use upbeat::io::StreamFormat;
     use upbeat::io::live::{CardBackend, DuplexConfig, DuplexProcess, StreamSupervisor, Timing};
 
@@ -150,32 +152,18 @@ fn play(settings: &Settings) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let mut gain = settings.gain;
-    terminal::enable_raw_mode()?;
-    let mut run = || -> Result<(), Box<dyn Error>> {
-        loop {
-            let bar = "#".repeat((0.5 * gain + 30.0) as usize);
-            print!("\r\x1b[Kgain {gain:+5.1} dB {bar}  {:?}", supervisor.status().state);
-            std::io::Write::flush(&mut std::io::stdout())?;
-            while let Some(event) = supervisor.event() {
-                print!("\r\x1b[K{event:?}\r\n");
-            }
-            if event::poll(Duration::from_millis(100))?
-                && let Event::Key(key) = event::read()?
-            {
-                match key.code {
-                    KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
-                    KeyCode::Up => gain = (gain + 1.0).min(24.0),
-                    KeyCode::Down => gain = (gain - 1.0).max(-60.0),
-                    _ => {}
-                }
-                if let Some(handle) = &mut *handle.lock().unwrap_or_else(PoisonError::into_inner) {
-                    handle.set_gain(gain);
-                }
-            }
+    keys::steer(&supervisor, |key| -> Result<String, Box<dyn Error>> {
+        match key {
+            Some(KeyCode::Up) => gain = (gain + 1.0).min(24.0),
+            Some(KeyCode::Down) => gain = (gain - 1.0).max(-60.0),
+            _ => {}
         }
-    };
-    let result = run();
-    terminal::disable_raw_mode()?;
-    println!();
-    result
+        if key.is_some()
+            && let Some(handle) = &mut *handle.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            handle.set_gain(gain);
+        }
+        let bar = "#".repeat((0.5 * gain + 30.0) as usize);
+        Ok(format!("gain {gain:+5.1} dB {bar}  {:?}", supervisor.status().state))
+    })
 }

@@ -12,18 +12,18 @@ pub(crate) use card::run;
 
 #[cfg(feature = "device")]
 mod card {
-    use std::io::{IsTerminal, Write};
+    use std::io::IsTerminal;
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
     use std::time::Duration;
 
-    use ratatui::crossterm::event::{self, Event, KeyCode};
-    use ratatui::crossterm::terminal;
+    use ratatui::crossterm::event::KeyCode;
     use upbeat::core::{SampleIndex, SampleRate};
     use upbeat::eq::{AdaptiveConfig, AdaptiveEqualizer, AdaptiveHandle};
     use upbeat::io::StreamFormat;
     use upbeat::io::live::{CardBackend, DuplexConfig, DuplexProcess, StreamSupervisor, Timing};
 
     use super::{Failure, Render};
+    use crate::keys;
 
     /// The equalizer, made anew for each format, and the handle of the newest.
     struct Process {
@@ -84,47 +84,29 @@ mod card {
             return Ok(());
         }
         println!("up, down: intensity   f: freeze   b: bypass   e: explain   q: end\n");
-        terminal::enable_raw_mode()?;
-        let result = steer(&supervisor, &slot, options.intensity);
-        terminal::disable_raw_mode()?;
-        println!();
-        result
-    }
-
-    /// Shows what happens and does what keys say, until the end is asked for.
-    fn steer(
-        supervisor: &StreamSupervisor,
-        slot: &Slot,
-        mut intensity: f64,
-    ) -> Result<(), Failure> {
-        let (mut frozen, mut bypassed) = (false, false);
-        loop {
+        let (mut intensity, mut frozen, mut bypassed) = (options.intensity, false, false);
+        keys::steer(&supervisor, |key| {
+            match key {
+                Some(KeyCode::Up) => {
+                    intensity = (intensity + 0.1).min(AdaptiveConfig::MAX_INTENSITY);
+                }
+                Some(KeyCode::Down) => intensity = (intensity - 0.1).max(0.0),
+                Some(KeyCode::Char('f')) => frozen = !frozen,
+                Some(KeyCode::Char('b')) => bypassed = !bypassed,
+                Some(KeyCode::Char('e')) => explain(&slot, "\r\n"),
+                _ => {}
+            }
+            if key.is_some()
+                && let Some(handle) = &mut *lock(&slot)
+            {
+                handle.set_intensity(intensity)?;
+                handle.set_frozen(frozen);
+                handle.set_bypassed(bypassed);
+            }
             let flags = [(frozen, ", frozen"), (bypassed, ", bypassed")];
             let flags: String = flags.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
-            print!("\r\x1b[K{:?}: {}{flags}", supervisor.status().state, line(slot));
-            std::io::stdout().flush()?;
-            while let Some(event) = supervisor.event() {
-                print!("\r\x1b[K{event:?}\r\n");
-            }
-            if event::poll(Duration::from_millis(100))?
-                && let Event::Key(key) = event::read()?
-            {
-                match key.code {
-                    KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
-                    KeyCode::Up => intensity = (intensity + 0.1).min(AdaptiveConfig::MAX_INTENSITY),
-                    KeyCode::Down => intensity = (intensity - 0.1).max(0.0),
-                    KeyCode::Char('f') => frozen = !frozen,
-                    KeyCode::Char('b') => bypassed = !bypassed,
-                    KeyCode::Char('e') => explain(slot, "\r\n"),
-                    _ => {}
-                }
-                if let Some(handle) = &mut *lock(slot) {
-                    handle.set_intensity(intensity)?;
-                    handle.set_frozen(frozen);
-                    handle.set_bypassed(bypassed);
-                }
-            }
-        }
+            Ok(format!("{:?}: {}{flags}", supervisor.status().state, line(&slot)))
+        })
     }
 
     /// What is heard and done, on one line.

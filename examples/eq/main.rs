@@ -14,6 +14,9 @@
 //! The result is written as 32-bit floats, so that nothing is clipped. Live, mind the feedback: use headphones.
 
 mod compare;
+#[cfg(feature = "device")]
+#[path = "../common/keys.rs"]
+mod keys;
 mod latency;
 mod live;
 mod measure;
